@@ -1,0 +1,74 @@
+/**
+ * What happened, as values: one for each thing an operator would want to know. Written to the log, counted as metrics,
+ * shown by the try-out; nothing decides by them.
+ *
+ * Rules
+ * 1. No event bears a password, a key or content.
+ * 2. Events are told after the fact: an `accepted` is already synced.
+ */
+import type { ReversePath } from "./envelope.ts";
+import type { Mailbox } from "./mailbox.ts";
+import type { MessageId } from "./message.ts";
+import type { Outcome } from "./outcome.ts";
+import type { Reply } from "./reply.ts";
+
+export type ListenerKind = "submission" | "submissions" | "smtp";
+
+export type MailEvent =
+  | { readonly type: "listening"; readonly listener: ListenerKind; readonly address: string; readonly port: number }
+  | { readonly type: "connected"; readonly listener: ListenerKind; readonly session: string; readonly peer: string }
+  | { readonly type: "secured"; readonly session: string; readonly peer: string; readonly tls: string }
+  | { readonly type: "tls-failed"; readonly session: string; readonly peer: string; readonly why: string }
+  | {
+      readonly type: "authenticated";
+      readonly session: string;
+      readonly peer: string;
+      readonly account: string;
+      readonly mechanism: string;
+    }
+  | { readonly type: "authentication-failed"; readonly session: string; readonly peer: string; readonly user: string; readonly why: string }
+  /** A command was refused; `why` is for the operator, `reply` is what the peer read. */
+  | {
+      readonly type: "refused";
+      readonly session: string;
+      readonly peer: string;
+      readonly at: string;
+      readonly reply: Reply;
+      readonly why: string;
+    }
+  | { readonly type: "disconnected"; readonly session: string; readonly peer: string; readonly why: string; readonly accepted: number }
+  | {
+      readonly type: "accepted";
+      readonly id: MessageId;
+      readonly session?: string;
+      readonly peer?: string;
+      readonly from: ReversePath;
+      readonly recipients: readonly Mailbox[];
+      readonly size: number;
+    }
+  | {
+      readonly type: "attempted";
+      readonly id: MessageId;
+      readonly recipient: Mailbox;
+      readonly outcome: Outcome;
+      /** Attempts so far, this one included. */
+      readonly attempts: number;
+      /** When it is tried again, where it is. */
+      readonly next?: number;
+      /** Milliseconds from arrival to this outcome. */
+      readonly age: number;
+    }
+  | { readonly type: "tls-fallback"; readonly id: MessageId; readonly host: string; readonly why: string }
+  | {
+      readonly type: "bounced";
+      readonly id: MessageId;
+      readonly bounce: MessageId;
+      readonly to: Mailbox;
+      readonly failed: readonly Mailbox[];
+    }
+  | { readonly type: "dropped"; readonly id: MessageId; readonly why: string; readonly failed: readonly Mailbox[] }
+  /** Every recipient is settled: the message is gone from the queue. */
+  | { readonly type: "done"; readonly id: MessageId }
+  | { readonly type: "trouble"; readonly where: string; readonly why: string };
+
+export type EventSink = (event: MailEvent) => void;

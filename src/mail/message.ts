@@ -1,0 +1,68 @@
+/**
+ * A message in the queue.
+ *
+ * Rules
+ * 1. A message lives as long as one of its recipients is pending; when the last is settled it is gone.
+ * 2. Its id is also the one in our Received line and in our 250, so that a peer's log leads to ours.
+ */
+import type { Content, ContentFacts } from "./content.ts";
+import type { Envelope, Recipient } from "./envelope.ts";
+
+/** 16 characters of Crockford's base 32: 9 of time in milliseconds, so that ids sort by arrival, and 7 of chance. */
+export type MessageId = string;
+
+/** How it came in. Only what a log, a bounce or a later conversion needs. */
+export type Origin =
+  | { readonly kind: "submission"; readonly account: string; readonly peer: string }
+  | { readonly kind: "smtp"; readonly peer: string; readonly helo: string }
+  /** Made here: a bounce. `about` is the message it reports on. */
+  | { readonly kind: "bounce"; readonly about: MessageId }
+  | { readonly kind: "local" };
+
+/** What the queue takes in: complete, its trace header written. */
+export interface NewMessage {
+  readonly id: MessageId;
+  readonly envelope: Envelope;
+  readonly content: Content;
+  readonly facts: ContentFacts;
+  readonly origin: Origin;
+  /** Milliseconds since 1970: retries and expiry count from here. */
+  readonly arrived: number;
+}
+
+/** One recipient of a queued message, with what was tried for it. */
+export interface QueuedRecipient extends Recipient {
+  /** Its place in the envelope, from 0: with the message's id it names the recipient for good. */
+  readonly index: number;
+  /** Attempts that have ended. */
+  readonly attempts: number;
+}
+
+/** What a lease hands out: one message and those of its recipients that are due and go the same way. */
+export interface QueuedMessage {
+  readonly id: MessageId;
+  readonly envelope: Omit<Envelope, "recipients">;
+  readonly recipients: readonly QueuedRecipient[];
+  readonly content: Content;
+  readonly facts: ContentFacts;
+  readonly origin: Origin;
+  readonly arrived: number;
+}
+
+const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/** A new id; `random` gives numbers in [0, 1). Needs no secrecy: two in one millisecond differ in 35 bits. */
+export function newMessageId(now: number, random: () => number = Math.random): MessageId {
+  let id = "";
+  let time = now;
+  for (let i = 0; i < 9; i++) {
+    id = alphabet[time % 32] + id;
+    time = Math.floor(time / 32);
+  }
+  for (let i = 0; i < 7; i++) id += alphabet[Math.floor(random() * 32)];
+  return id;
+}
+
+export function isMessageId(text: string): text is MessageId {
+  return /^[0-9A-HJKMNP-TV-Z]{16}$/.test(text);
+}

@@ -1,0 +1,134 @@
+/**
+ * The queue's storage, as an interface: what is in it survives any crash.
+ *
+ * Rules
+ * 1. A promise of `enqueue` or `settle` resolves after the sync of the commit that holds it, never before.
+ * 2. A recipient is pending until it is settled; a message whose last recipient is settled is gone, its body too.
+ * 3. A leased recipient is handed to nobody else until the lease is settled, released, or its holder is dead.
+ * 4. Outcomes and the bounces they cause are one commit.
+ * 5. What cannot be read is kept and said, never deleted.
+ *
+ *   on disk                          the client heard     after a restart
+ *   ------------------------------   ------------------   -----------------------------------------------------------
+ *   nothing                          nothing              nothing; the client sends again
+ *   body file, no row                nothing              the file is an orphan and is removed; the client sends again
+ *   row, unsynced                    nothing              either; the client sends again, may arrive twice if synced (RFC 5321 6.1)
+ *   row, synced                      250 or nothing       queued
+ *   row, leased, attempt begun       250                  queued and due at once; sent again only if the next hop's 250 was not recorded
+ *   row + outcome (+ bounce row)     250                  settled; outcome and the bounce it causes are one commit
+ *   last outcome, body file left     250                  settled; the file is an orphan and is removed
+ */
+import type { Content } from "../mail/content.ts";
+import type { ReversePath } from "../mail/envelope.ts";
+import type { Mailbox } from "../mail/mailbox.ts";
+import type { MessageId, NewMessage, Origin, QueuedMessage } from "../mail/message.ts";
+
+/** Names one recipient of one message. */
+export interface RecipientRef {
+  readonly id: MessageId;
+  readonly index: number;
+}
+
+/** What an attempt leaves behind for one recipient. */
+export type Settlement =
+  /** Delivered, bounced or dropped: the recipient leaves the queue. */
+  | (RecipientRef & { readonly kind: "finished" })
+  /** To be tried again at `due`; `last` is the reason as one line, `attempts` counts the one that just ended. */
+  | (RecipientRef & { readonly kind: "deferred"; readonly due: number; readonly attempts: number; readonly last: string })
+  /** Handed back untried (a stop, a paused destination): due again at `due`, nothing counted. */
+  | (RecipientRef & { readonly kind: "released"; readonly due: number });
+
+export interface EnqueueOptions {
+  /** Lease the message's recipients to the caller in the same commit: it has the message in hand and delivers it now. */
+  readonly lease: boolean;
+}
+
+/** Content on its way in. Small content stays in memory, large content goes to a file of its own. */
+export interface ContentWriter {
+  /** The caller's chunk is kept, not copied. A promise asks the caller to wait before the next chunk. */
+  write(chunk: Uint8Array): void | Promise<void>;
+  /** Ends writing. What is on disk by then is synced. The content stays readable until it is discarded, or enqueued and gone again. */
+  finish(): Content | Promise<Content>;
+  /** Gives up, before or after `finish`: nothing is left. Enqueued content is not touched. Never throws. */
+  discard(): void;
+}
+
+export interface QueuedRecipientSummary {
+  readonly index: number;
+  readonly mailbox: Mailbox;
+  readonly state: "active" | "deferred";
+  readonly attempts: number;
+  /** When it is tried next; for active ones, when the lease ends. */
+  readonly due: number;
+  /** The last reason, as one line; "" before the first attempt. */
+  readonly last: string;
+}
+
+export interface QueuedSummary {
+  readonly id: MessageId;
+  readonly arrived: number;
+  readonly from: ReversePath;
+  readonly size: number;
+  readonly origin: Origin;
+  readonly recipients: readonly QueuedRecipientSummary[];
+}
+
+export interface QueueStats {
+  readonly messages: number;
+  readonly recipients: number;
+  /** Recipients under lease. */
+  readonly active: number;
+}
+
+export interface QueueStore {
+  /** A writer for content that is arriving; `sizeHint` is the size that the client declared. Nothing is queued by it. */
+  receive(sizeHint?: number): ContentWriter;
+  /** Queues a complete message. Rejects with a StoreError; nothing of the message is then kept. */
+  enqueue(message: NewMessage, options: EnqueueOptions): Promise<void>;
+  /** Up to `limit` recipients that are due at `now`, as messages; they are the caller's until settled. Oldest due first. */
+  lease(now: number, limit: number): Promise<QueuedMessage[]>;
+  /** When the next recipient that is not leased falls due; `undefined` where there is none. */
+  nextDue(): Promise<number | undefined>;
+  /**
+   * Records what attempts came to and queues what they caused (bounces; unleased, due at once), in one commit.
+   * Settling what is gone already is no error. Returns the ids of messages that are gone with this commit.
+   */
+  settle(settlements: readonly Settlement[], caused: readonly NewMessage[]): Promise<readonly MessageId[]>;
+
+  /** For operators: oldest first, `after` is the id of the last one seen. */
+  list(options: { readonly limit: number; readonly after?: MessageId }): Promise<QueuedSummary[]>;
+  show(id: MessageId): Promise<QueuedSummary | undefined>;
+  /** The content of a queued message. */
+  content(id: MessageId): Promise<Content | undefined>;
+  stats(): Promise<QueueStats>;
+  /** Makes recipients that are not under lease due now; all of the queue where no ids are given. Returns how many. */
+  retry(now: number, ids?: readonly MessageId[]): Promise<number>;
+  /** Removes messages without a bounce, leased ones too (an attempt under way goes on, its outcome is ignored). Returns the ids found. */
+  remove(ids: readonly MessageId[]): Promise<readonly MessageId[]>;
+
+  /** Called when something may have become due by another hand (`retry`, a caused message). One listener. */
+  onDue(listener: () => void): void;
+  /** Called once when the store can go on no longer, such as after a failed sync: the process must end. One listener. */
+  onFatal(listener: (error: StoreError) => void): void;
+  close(): Promise<void>;
+}
+
+/**
+ * full: no space left; temporary, nothing of the call was kept.
+ * busy: another process holds the data folder.
+ * newer: the store was written by a newer version.
+ * corrupt: what is there cannot be read.
+ * fatal: a sync failed; what is on disk is not known any more (never retried).
+ * closed: called after `close`.
+ */
+export type StoreErrorCode = "full" | "busy" | "newer" | "corrupt" | "fatal" | "closed" | "io";
+
+export class StoreError extends Error {
+  override readonly name = "StoreError";
+  readonly code: StoreErrorCode;
+
+  constructor(code: StoreErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.code = code;
+  }
+}
