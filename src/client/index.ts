@@ -1,0 +1,3 @@
+/** `postrider/client`: connections to SMTP and LMTP servers. */
+export { SmtpError } from "./error.ts";
+export { type ConnectionOptions, SmtpConnection, type TlsMode } from "./smtp-connection.ts";

@@ -1,0 +1,182 @@
+/**
+ * The parameters of MAIL and RCPT, by the extension that brings each.
+ *
+ * Rules
+ * 1. A parameter whose extension was not announced, or after HELO, is 555; one that is malformed or named twice is 501.
+ * 2. Values are kept decoded; whether a value is acceptable (a size, an address) is decided by who has the limit.
+ */
+import type { BodyType, NotifyOn, OriginalRecipient } from "../mail/envelope.ts";
+import { type Reply, reply } from "../mail/reply.ts";
+import type { Parameter } from "./path.ts";
+import { decodeXtext } from "./xtext.ts";
+
+/** What MAIL may say beside the reverse-path. */
+export interface MailParameters {
+  /** Octets, as declared (RFC 1870). */
+  size?: number;
+  body: BodyType;
+  smtpUtf8: boolean;
+  ret?: "FULL" | "HDRS";
+  envelopeId?: string;
+}
+
+export interface RcptParameters {
+  notify?: readonly NotifyOn[];
+  originalRecipient?: OriginalRecipient;
+}
+
+/** Which parameters may come, by keyword of EHLO. */
+export interface ParameterSupport {
+  readonly size: boolean;
+  readonly eightBitMime: boolean;
+  readonly binaryMime: boolean;
+  readonly smtpUtf8: boolean;
+  readonly dsn: boolean;
+  readonly auth: boolean;
+}
+
+export const NO_PARAMETER_SUPPORT: ParameterSupport = {
+  size: false,
+  eightBitMime: false,
+  binaryMime: false,
+  smtpUtf8: false,
+  dsn: false,
+  auth: false,
+};
+
+/** RFC 3461 4.4. */
+export const ENVELOPE_ID_LIMIT = 100;
+/** RFC 3461 4.2. */
+export const ORIGINAL_RECIPIENT_LIMIT = 500;
+/** RFC 1870 3: up to 20 digits. */
+const SIZE_DIGITS = 20;
+
+type Reader<T> = { readonly needs: keyof ParameterSupport; read(target: T, value: string | undefined): boolean };
+
+const mailReaders: Readonly<Record<string, Reader<MailParameters>>> = {
+  SIZE: {
+    needs: "size",
+    read(target, value) {
+      if (value === undefined || value.length > SIZE_DIGITS || !/^\d+$/.test(value)) return false;
+      target.size = Number(value);
+      return true;
+    },
+  },
+  BODY: {
+    needs: "eightBitMime",
+    read(target, value) {
+      const body = value?.toUpperCase();
+      if (body !== "7BIT" && body !== "8BITMIME" && body !== "BINARYMIME") return false;
+      target.body = body;
+      return true;
+    },
+  },
+  SMTPUTF8: {
+    needs: "smtpUtf8",
+    read(target, value) {
+      target.smtpUtf8 = true;
+      return value === undefined;
+    },
+  },
+  RET: {
+    needs: "dsn",
+    read(target, value) {
+      const ret = value?.toUpperCase();
+      if (ret !== "FULL" && ret !== "HDRS") return false;
+      target.ret = ret;
+      return true;
+    },
+  },
+  ENVID: {
+    needs: "dsn",
+    read(target, value) {
+      if (value === undefined || value.length > ENVELOPE_ID_LIMIT) return false;
+      const id = decodeXtext(value);
+      if (id === undefined || !isPrintableAscii(id)) return false;
+      target.envelopeId = id;
+      return true;
+    },
+  },
+  // RFC 4954 5: read and not believed: what we relay says nothing of an earlier submitter.
+  AUTH: { needs: "auth", read: (_, value) => value !== undefined && (value === "<>" || decodeXtext(value) !== undefined) },
+};
+
+const rcptReaders: Readonly<Record<string, Reader<RcptParameters>>> = {
+  NOTIFY: {
+    needs: "dsn",
+    read(target, value) {
+      const words = value?.toLowerCase().split(",") ?? [];
+      if (words.length === 1 && words[0] === "never") {
+        target.notify = [];
+        return true;
+      }
+      if (words.length === 0 || new Set(words).size !== words.length || !words.every(isNotifyOn)) return false;
+      target.notify = words.filter(isNotifyOn);
+      return true;
+    },
+  },
+  ORCPT: {
+    needs: "dsn",
+    read(target, value) {
+      if (value === undefined || value.length > ORIGINAL_RECIPIENT_LIMIT) return false;
+      const at = value.indexOf(";");
+      const type = value.slice(0, at);
+      // RFC 6533 3: utf-8-addr-xtext may hold UTF-8 as it is, which xtext does not; both decode to the address.
+      const address = /^utf-8$/i.test(type) ? decodeUtf8Address(value.slice(at + 1)) : decodeXtext(value.slice(at + 1));
+      if (at < 1 || !/^[A-Za-z0-9-]+$/.test(type) || !address || /[\x00-\x1f\x7f]/.test(address)) return false;
+      target.originalRecipient = { type, address };
+      return true;
+    },
+  },
+};
+
+const isNotifyOn = (word: string): word is NotifyOn => word === "success" || word === "failure" || word === "delay";
+const isPrintableAscii = (text: string): boolean => /^[\x20-\x7e]*$/.test(text);
+
+/** utf-8-addr-xtext and utf-8-addr-unitext of RFC 6533 3: `\x{20AC}` stands for a character. */
+function decodeUtf8Address(text: string): string | undefined {
+  let good = true;
+  const decoded = text.replace(/\\x\{([0-9A-F]{2,6})\}/g, (_, hex: string) => {
+    const point = Number.parseInt(hex, 16);
+    good &&= point <= 0x10ffff && !(point >= 0xd800 && point <= 0xdfff);
+    return good ? String.fromCodePoint(point) : "";
+  });
+  if (!good) return undefined;
+  return decoded.replace(/\+([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+}
+
+/** The parameters of MAIL, or the reply that refuses them. */
+export function readMailParameters(parameters: readonly Parameter[], support: ParameterSupport): MailParameters | Reply {
+  const target: MailParameters = { body: "7BIT", smtpUtf8: false };
+  const refusal = readAll(mailReaders, target, parameters, support);
+  if (refusal !== undefined) return refusal;
+  if (target.body === "BINARYMIME" && !support.binaryMime) return reply(555, "5.5.4", "BODY=BINARYMIME is not supported");
+  return target;
+}
+
+/** The parameters of RCPT, or the reply that refuses them. */
+export function readRcptParameters(parameters: readonly Parameter[], support: ParameterSupport): RcptParameters | Reply {
+  const target: RcptParameters = {};
+  return readAll(rcptReaders, target, parameters, support) ?? target;
+}
+
+export function isReply(value: MailParameters | RcptParameters | Reply): value is Reply {
+  return "code" in value;
+}
+
+function readAll<T>(
+  readers: Readonly<Record<string, Reader<T>>>,
+  target: T,
+  parameters: readonly Parameter[],
+  support: ParameterSupport,
+): Reply | undefined {
+  const seen = new Set<string>();
+  for (const { keyword, value } of parameters) {
+    const reader = Object.hasOwn(readers, keyword) ? readers[keyword] : undefined;
+    if (reader === undefined || !support[reader.needs]) return reply(555, "5.5.4", `Parameter ${keyword} is not recognized`);
+    if (seen.has(keyword)) return reply(501, "5.5.4", `Parameter ${keyword} is given twice`);
+    seen.add(keyword);
+    if (!reader.read(target, value)) return reply(501, "5.5.4", `Malformed value of ${keyword}`);
+  }
+  return undefined;
+}

@@ -1,0 +1,77 @@
+/**
+ * Reads replies from the bytes of a server (RFC 5321 4.2).
+ *
+ * Rules
+ * 1. A reply is whole or it is not there yet, wherever the bytes are cut.
+ * 2. Lenient in line ends and text, since a client can only lose by being strict there; strict in codes, since a wrong
+ *    one could make a refusal look like a yes.
+ * 3. Lines, and lines of a reply, are limited.
+ */
+import { type Reply, replyFromLines } from "../mail/reply.ts";
+import { concat, fromLatin1, fromUtf8, LF } from "../util/bytes.ts";
+
+/** RFC 5321 4.5.3.1.5 says 512; servers that write more are met. */
+export const REPLY_LINE_LIMIT = 4096;
+export const REPLY_LINES_LIMIT = 256;
+
+/** The server does not speak SMTP. */
+export class MalformedReply extends Error {
+  override readonly name = "MalformedReply";
+}
+
+export class ReplyParser {
+  #partial: Uint8Array[] = [];
+  #partialSize = 0;
+  #code: number | undefined;
+  #lines: string[] = [];
+
+  /** Some part of a reply, or more than one reply, has been read and not been handed on. */
+  get idle(): boolean {
+    return this.#partialSize === 0 && this.#code === undefined;
+  }
+
+  /** The replies that end in this chunk, in order. Throws MalformedReply; the session cannot go on then. */
+  push(chunk: Uint8Array): Reply[] {
+    const replies: Reply[] = [];
+    let start = 0;
+    for (let lf = chunk.indexOf(LF); lf >= 0; lf = chunk.indexOf(LF, start)) {
+      const reply = this.#line(this.#whole(chunk.subarray(start, lf)));
+      if (reply !== undefined) replies.push(reply);
+      start = lf + 1;
+    }
+    if (start < chunk.length) this.#keep(chunk.slice(start));
+    return replies;
+  }
+
+  #keep(rest: Uint8Array): void {
+    this.#partial.push(rest);
+    this.#partialSize += rest.length;
+    if (this.#partialSize > REPLY_LINE_LIMIT) throw new MalformedReply(`reply line longer than ${REPLY_LINE_LIMIT} octets`);
+    if (this.#partial.length > 64) this.#partial = [concat(this.#partial)];
+  }
+
+  #whole(end: Uint8Array): Uint8Array {
+    if (this.#partialSize === 0) return end;
+    const line = concat([...this.#partial, end]);
+    this.#partial = [];
+    this.#partialSize = 0;
+    return line;
+  }
+
+  #line(bytes: Uint8Array): Reply | undefined {
+    if (bytes.length > REPLY_LINE_LIMIT) throw new MalformedReply(`reply line longer than ${REPLY_LINE_LIMIT} octets`);
+    const text = (fromUtf8(bytes) ?? fromLatin1(bytes)).replace(/\r+$/, "");
+    const [, digits, mark, rest] = /^([2-5]\d\d)(?:([ -])(.*))?$/s.exec(text) ?? [];
+    if (digits === undefined) throw new MalformedReply(`not an SMTP reply: ${JSON.stringify(text.slice(0, 80))}`);
+    const code = Number(digits);
+    if (this.#code !== undefined && this.#code !== code) throw new MalformedReply(`reply changes its code from ${this.#code} to ${code}`);
+    this.#code = code;
+    this.#lines.push(rest ?? "");
+    if (this.#lines.length > REPLY_LINES_LIMIT) throw new MalformedReply(`reply has more than ${REPLY_LINES_LIMIT} lines`);
+    if (mark === "-") return undefined;
+    const reply = replyFromLines(code, this.#lines);
+    this.#code = undefined;
+    this.#lines = [];
+    return reply;
+  }
+}

@@ -1,0 +1,400 @@
+/**
+ * One client's connection: moves bytes between the stream and the session, and puts the session's questions to those who
+ * can answer them.
+ *
+ * Rules
+ * 1. One question at a time; while its answer is awaited, what comes in is kept up to `UNREAD_LIMIT`, then the peer waits.
+ * 2. Replies leave together, when there is nothing more to read or to ask (RFC 2920 3.2).
+ * 3. An answer that fails is 451: it is never taken for a yes.
+ * 4. However it ends, the transaction is discarded unless it was handed over whole.
+ */
+import type { EventSink, ListenerKind } from "../mail/event.ts";
+import { type Reply, reply } from "../mail/reply.ts";
+import { type ServerEvent, ServerSession } from "../protocol/server-session.ts";
+import type { ServerStream, StreamHandler } from "../util/byte-stream.ts";
+import type { Clock } from "../util/clock.ts";
+import type { ServerOptions } from "./options.ts";
+import { type Credentials, type Decision, type Intake, type Peer, type Policy, type Refusal, refuse } from "./policy.ts";
+import { Transaction } from "./transaction.ts";
+
+/** Octets that may wait unread while an answer is awaited. */
+export const UNREAD_LIMIT = 64 * 1024;
+/** Milliseconds that a peer gets to take our last words. */
+const LINGER = 2000;
+
+export interface ConnectionContext {
+  readonly options: ServerOptions;
+  readonly policy: Policy;
+  readonly credentials: Credentials;
+  readonly intake: Intake;
+  readonly events: EventSink;
+  readonly clock: Clock;
+  /** STARTTLS can be offered. */
+  readonly hasCertificate: boolean;
+}
+
+const crashed = reply(451, "4.3.0", "Temporary failure; try again later");
+
+export class ServerConnection implements StreamHandler {
+  readonly #stream: ServerStream;
+  readonly #context: ConnectionContext;
+  readonly #kind: ListenerKind;
+  readonly #session: ServerSession;
+  readonly #id: string;
+  readonly #onClosed: () => void;
+  #transaction: Transaction | undefined;
+  #asking = false;
+  #reading = true;
+  #unread = 0;
+  #peerEnded = false;
+  #closed = false;
+  #stopping: Reply | undefined;
+  #why = "the peer closed the connection";
+  #accepted = 0;
+  #deadline: number;
+
+  constructor(stream: ServerStream, kind: ListenerKind, id: string, context: ConnectionContext, onClosed: () => void) {
+    this.#stream = stream;
+    this.#kind = kind;
+    this.#id = id;
+    this.#context = context;
+    this.#onClosed = onClosed;
+    const { options, hasCertificate } = context;
+    this.#session = new ServerSession({
+      ...options,
+      tls: !hasCertificate ? "none" : kind === "submission" ? "required" : "offered",
+      secured: kind === "submissions",
+      authentication: kind === "smtp" ? "none" : "required",
+    });
+    this.#deadline = context.clock.now() + options.idleTimeout;
+  }
+
+  /** Greets, or turns the peer away. On 465 the handshake comes first. */
+  start(refusal?: Refusal): void {
+    this.#tell({ type: "connected", listener: this.#kind, ...this.#names });
+    if (this.#kind === "submissions") {
+      this.#secure(() => this.#greet(refusal));
+      return;
+    }
+    this.#stream.handle(this);
+    const delay = this.#kind === "smtp" ? this.#context.options.greetingDelay : 0;
+    if (delay > 0 && refusal === undefined) this.#context.clock.after(delay, () => this.#greet());
+    else this.#greet(refusal);
+  }
+
+  #greet(refusal?: Refusal): void {
+    if (this.#closed) return;
+    if (refusal !== undefined) this.#tellRefused("greeting", refusal.reply, refusal.why);
+    this.#session.greet(refusal?.reply ?? this.#stopping);
+    this.#pump();
+  }
+
+  /** Called now and then: ends the session if the peer has been silent for too long. */
+  checkIdle(now: number): void {
+    if (now < this.#deadline || this.#closed) return;
+    if (this.#asking) return; // it is us who are slow
+    this.#why = "idle for too long";
+    this.#session.close(reply(421, "4.4.2", "Idle for too long; closing connection"));
+    this.#pump();
+  }
+
+  /** Ends the session as soon as no message is under way. */
+  stop(last: Reply): void {
+    this.#stopping = last;
+    this.#why = "this server stops";
+    if (this.#asking || this.#session.receivingContent) return;
+    this.#session.close(last);
+    this.#pump();
+  }
+
+  destroy(why: string): void {
+    this.#why = why;
+    this.#stream.destroy();
+  }
+
+  // The stream
+
+  data(chunk: Uint8Array): void {
+    this.#deadline = this.#context.clock.now() + this.#context.options.idleTimeout;
+    this.#session.receive(chunk);
+    if (!this.#asking) return this.#pump();
+    this.#unread += chunk.length;
+    if (this.#unread > UNREAD_LIMIT) this.#read(false);
+  }
+
+  drained(): void {
+    if (!this.#asking) this.#read(true);
+  }
+
+  ended(): void {
+    this.#peerEnded = true;
+    if (!this.#asking) this.#pump();
+  }
+
+  closed(error: Error | undefined): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#discard();
+    if (error !== undefined) this.#why = error.message;
+    this.#tell({ type: "disconnected", ...this.#names, why: this.#why, accepted: this.#accepted });
+    this.#onClosed();
+  }
+
+  // The session
+
+  #pump(): void {
+    for (let event = this.#session.next(); event !== undefined; event = this.#session.next()) {
+      const answer = this.#put(event);
+      if (answer !== undefined) return this.#await(answer);
+    }
+    if (this.#stopping !== undefined && !this.#session.receivingContent) this.#session.close(this.#stopping);
+    this.#flush();
+  }
+
+  #await(answer: Promise<void>): void {
+    this.#asking = true;
+    answer
+      .catch((error: unknown) => this.#crash(error))
+      .then(() => {
+        this.#asking = false;
+        this.#unread = 0;
+        if (this.#closed) return;
+        this.#deadline = this.#context.clock.now() + this.#context.options.idleTimeout;
+        this.#read(true);
+        this.#pump();
+      });
+  }
+
+  /** A bug or a lost back end. The session is in the middle of something, so its end is the only clear answer. */
+  #crash(error: unknown): void {
+    this.#tell({
+      type: "trouble",
+      where: `session ${this.#id}`,
+      why: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    });
+    this.#discard();
+    this.#why = "an error of this server";
+    this.#session.close(reply(421, "4.3.0", "Temporary failure; closing connection"));
+  }
+
+  #flush(): void {
+    const output = this.#session.takeOutput();
+    const room = output === undefined || this.#stream.write(output);
+    if (this.#session.closing || this.#peerEnded) return this.#end();
+    if (!room) this.#read(false); // a peer that does not read its replies is not read either
+  }
+
+  #end(): void {
+    if (this.#closed) return;
+    if (this.#session.closing && this.#why === "the peer closed the connection") this.#why = "said goodbye";
+    this.#discard();
+    this.#stream.end();
+    this.#read(true); // what still comes is dropped, so that our last words are not lost to a reset
+    this.#deadline = Number.POSITIVE_INFINITY;
+    this.#context.clock.after(LINGER, () => this.#stream.destroy());
+  }
+
+  #read(on: boolean): void {
+    if (this.#reading === on) return;
+    this.#reading = on;
+    if (on) this.#stream.resume();
+    else this.#stream.pause();
+  }
+
+  /** Puts an event to who can answer it; a promise where the answer takes time. */
+  #put(event: ServerEvent): Promise<void> | undefined {
+    switch (event.type) {
+      case "content":
+        return this.#content(event.chunk);
+      case "rcpt": {
+        const { mail } = this.#transaction as Transaction;
+        return this.#decide(
+          "RCPT",
+          () => this.#context.policy.rcpt(this.#peer, mail, event.recipient),
+          () => this.#transaction?.recipients.push(event.recipient),
+        );
+      }
+      case "mail":
+        this.#discard();
+        return this.#decide(
+          "MAIL",
+          () => this.#context.policy.mail(this.#peer, event.mail),
+          () => {
+            const { options, intake, clock } = this.#context;
+            this.#transaction = new Transaction(event.mail, this.#peer, options, intake, clock.now());
+          },
+        );
+      case "data":
+        return this.#begin();
+      case "content-end":
+        return this.#finish();
+      case "reset":
+        this.#discard();
+        return undefined;
+      case "refused":
+        this.#tellRefused(event.command, event.reply, "");
+        return undefined;
+      case "auth":
+        return this.#login(event);
+      case "starttls":
+        return this.#upgrade();
+    }
+  }
+
+  #decide(at: string, ask: () => Decision | Promise<Decision>, accepted: () => void): Promise<void> | undefined {
+    const settle = (decision: Decision): void => {
+      if (this.#closed) return;
+      if (decision.kind === "accept") {
+        accepted();
+        this.#session.accept(decision.reply);
+      } else this.#refuse(at, decision);
+    };
+    const fail = (error: unknown): void =>
+      settle(refuse(crashed, `the check failed: ${error instanceof Error ? error.message : String(error)}`));
+    try {
+      const decision = ask();
+      if (!(decision instanceof Promise)) settle(decision);
+      else return decision.then(settle, fail);
+    } catch (error) {
+      fail(error);
+    }
+    return undefined;
+  }
+
+  #begin(): undefined {
+    try {
+      this.#transaction?.begin();
+      this.#session.accept();
+    } catch (error) {
+      this.#refuse("DATA", this.#context.intake.refusal(error));
+    }
+  }
+
+  #content(chunk: Uint8Array): Promise<void> | undefined {
+    const taken = this.#transaction?.write(chunk);
+    if (taken === undefined) return undefined;
+    if (!("kind" in taken)) return taken.catch((error: unknown) => this.#refuseContent(this.#context.intake.refusal(error)));
+    this.#refuseContent(taken);
+    return undefined;
+  }
+
+  #refuseContent(refusal: Refusal): void {
+    this.#tellRefused("DATA", refusal.reply, refusal.why);
+    this.#session.refuseContent(refusal.reply);
+    this.#discard();
+  }
+
+  #finish(): Promise<void> | undefined {
+    const transaction = this.#transaction;
+    if (transaction === undefined) {
+      this.#session.refuse(crashed);
+      return undefined;
+    }
+    return transaction
+      .finish()
+      .catch((error: unknown) => this.#context.intake.refusal(error))
+      .then((result) => {
+        if ("kind" in result) {
+          transaction.discard();
+          this.#transaction = undefined;
+          if (!this.#closed) this.#refuse("DATA", result);
+          return;
+        }
+        this.#transaction = undefined;
+        this.#accepted++;
+        const { envelope, facts, id } = result;
+        const recipients = envelope.recipients.map((recipient) => recipient.mailbox);
+        this.#tell({ type: "accepted", id, ...this.#names, from: envelope.reversePath, recipients, size: facts.size });
+        if (!this.#closed) this.#session.accept(reply(250, "2.0.0", `OK, message accepted as ${id}`));
+      });
+  }
+
+  async #login({ mechanism, authorization, user, password }: Extract<ServerEvent, { type: "auth" }>): Promise<void> {
+    const result = await this.#context.credentials.verify({ user, password, peer: this.#stream.remoteAddress });
+    if (this.#closed) return;
+    const asAnother = authorization !== "" && authorization !== user;
+    if (result.kind === "accepted" && !asAnother) {
+      this.#tell({ type: "authenticated", ...this.#names, account: result.account, mechanism });
+      this.#session.authenticated(result.account);
+      return;
+    }
+    const why = result.kind === "accepted" ? "asked to act as another account" : result.why;
+    this.#tell({ type: "authentication-failed", ...this.#names, user, why });
+    if (result.kind === "unavailable") this.#session.refuse(reply(454, "4.7.0", "Temporary authentication failure"));
+    else this.#session.refuse(reply(535, "5.7.8", "Authentication credentials invalid"));
+  }
+
+  #upgrade(): Promise<void> {
+    this.#flushOnly();
+    return this.#secureNow().then((secured) => {
+      if (secured) this.#session.upgraded();
+    });
+  }
+
+  #secure(then: () => void): void {
+    this.#await(
+      this.#secureNow().then((secured) => {
+        if (!secured) return;
+        this.#stream.handle(this);
+        then();
+      }),
+    );
+  }
+
+  async #secureNow(): Promise<boolean> {
+    const off = this.#context.clock.after(this.#context.options.handshakeTimeout, () => this.destroy("no TLS handshake in time"));
+    try {
+      const tls = await this.#stream.secure();
+      this.#tell({ type: "secured", ...this.#names, tls: `${tls.protocol} ${tls.cipher}` });
+      return !this.#closed;
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      this.#tell({ type: "tls-failed", ...this.#names, why });
+      this.closed(undefined);
+      return false;
+    } finally {
+      off();
+    }
+  }
+
+  #flushOnly(): void {
+    const output = this.#session.takeOutput();
+    if (output !== undefined) this.#stream.write(output);
+  }
+
+  #refuse(at: string, refusal: Refusal): void {
+    this.#tellRefused(at, refusal.reply, refusal.why);
+    this.#session.refuse(refusal.reply);
+  }
+
+  #discard(): void {
+    this.#transaction?.discard();
+    this.#transaction = undefined;
+  }
+
+  get #peer(): Peer {
+    const session = this.#session;
+    return {
+      session: this.#id,
+      listener: this.#kind,
+      address: this.#stream.remoteAddress,
+      port: this.#stream.remotePort,
+      helo: session.clientName,
+      extended: session.extended,
+      tls: this.#stream.tls,
+      account: session.account,
+    };
+  }
+
+  get #names(): { session: string; peer: string } {
+    return { session: this.#id, peer: this.#stream.remoteAddress };
+  }
+
+  #tell(event: Parameters<EventSink>[0]): void {
+    this.#context.events(event);
+  }
+
+  #tellRefused(at: string, answer: Reply, why: string): void {
+    this.#tell({ type: "refused", ...this.#names, at, reply: answer, why });
+  }
+}

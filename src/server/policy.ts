@@ -1,0 +1,76 @@
+/**
+ * What a server asks of whoever runs it: who may come in, who is who, what is taken for whom, and where it goes.
+ *
+ * Rules
+ * 1. Each answer is a decision or a promise of one. A promise that rejects is answered 451 and never means "continue".
+ * 2. What the peer hears (`reply`) and what the operator reads (`why`) are two things.
+ */
+import type { Content } from "../mail/content.ts";
+import type { Recipient } from "../mail/envelope.ts";
+import type { ListenerKind } from "../mail/event.ts";
+import type { NewMessage } from "../mail/message.ts";
+import type { Reply } from "../mail/reply.ts";
+import type { MailCommand } from "../protocol/server-session.ts";
+import type { TlsFacts } from "../util/byte-stream.ts";
+
+export type Decision = { readonly kind: "accept"; readonly reply?: Reply } | Refusal;
+export type Refusal = { readonly kind: "refuse"; readonly reply: Reply; readonly why: string };
+
+export const accept: Decision = { kind: "accept" };
+
+export function refuse(reply: Reply, why: string): Refusal {
+  return { kind: "refuse", reply, why };
+}
+
+/** Who is on the other side, as far as is known by now. */
+export interface Peer {
+  /** Names the session in events. */
+  readonly session: string;
+  readonly listener: ListenerKind;
+  readonly address: string;
+  readonly port: number;
+  /** What EHLO or HELO said; "" before. */
+  readonly helo: string;
+  /** EHLO, not HELO. */
+  readonly extended: boolean;
+  readonly tls: TlsFacts | undefined;
+  /** The account that logged in. */
+  readonly account: string | undefined;
+}
+
+export interface Policy {
+  /** MAIL FROM. */
+  mail(peer: Peer, mail: MailCommand): Decision | Promise<Decision>;
+  /** RCPT TO. */
+  rcpt(peer: Peer, mail: MailCommand, recipient: Recipient): Decision | Promise<Decision>;
+}
+
+export type LoginResult =
+  | { readonly kind: "accepted"; readonly account: string }
+  | { readonly kind: "rejected"; readonly why: string }
+  /** It could not be checked now. */
+  | { readonly kind: "unavailable"; readonly why: string };
+
+export interface Credentials {
+  /** Checks a password; takes the time it takes to slow a guesser down. */
+  verify(login: { readonly user: string; readonly password: string; readonly peer: string }): Promise<LoginResult>;
+}
+
+/** Where content goes while it arrives. */
+export interface ContentSink {
+  /** Keeps the chunk, which is not changed afterwards. A promise asks to wait for it. */
+  write(chunk: Uint8Array): void | Promise<void>;
+  finish(): Content | Promise<Content>;
+  /** Forgets the content; never throws. */
+  discard(): void;
+}
+
+/** Who takes complete messages over. */
+export interface Intake {
+  /** `declared`: the octets that MAIL announced. Throws where nothing can be taken now. */
+  receive(declared: number | undefined): ContentSink;
+  /** Resolves once the message is safe on disk. */
+  accept(message: NewMessage): Promise<void>;
+  /** What to say when `receive`, the sink or `accept` failed with this. */
+  refusal(error: unknown): Refusal;
+}
