@@ -18,9 +18,14 @@ const asciiLabel = /^[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?$/i;
 /** Letters, digits and hyphens, labels parted by single dots; underscores as DNS has them; U-labels in UTF-8. */
 export function isDomain(text: string): boolean {
   if (text === "" || text.length > DOMAIN_LIMIT) return false;
-  if (isAscii(text)) return text.split(".").every((label) => label.length <= LABEL_LIMIT && asciiLabel.test(label));
+  if (isAscii(text)) return isAsciiDomain(text);
   const ascii = toAscii(text);
-  return ascii !== undefined && ascii.length <= DOMAIN_LIMIT && !ascii.includes("[");
+  // Wide digits become an IPv4 address, which is no domain of anyone's.
+  return ascii !== undefined && ascii.length <= DOMAIN_LIMIT && isAsciiDomain(ascii) && !isIPv4(ascii);
+}
+
+function isAsciiDomain(text: string): boolean {
+  return text.split(".").every((label) => label.length <= LABEL_LIMIT && asciiLabel.test(label));
 }
 
 /** `[192.0.2.1]` or `[IPv6:2001:db8::1]`. General address literals (RFC 5321 4.1.3) name no network we could reach. */
@@ -33,7 +38,7 @@ export function addressOfLiteral(text: string): string | undefined {
   if (!text.startsWith("[") || !text.endsWith("]")) return undefined;
   const inner = text.slice(1, -1);
   if (isIPv4(inner)) return inner;
-  if (/^IPv6:/i.test(inner) && isIPv6(inner.slice(5))) return inner.slice(5);
+  if (/^IPv6:/i.test(inner) && isIPv6(inner.slice(5)) && standsForTwo(inner.slice(5))) return inner.slice(5);
   return undefined;
 }
 
@@ -66,7 +71,14 @@ export function isIPv4(text: string): boolean {
   return dotted.test(text);
 }
 
-/** RFC 5321 4.1.3's IPv6-addr: full, compressed once, or with an IPv4 tail. */
+/** RFC 5321 4.1.3: inside a literal "::" stands for two groups or more (RFC 4291 2.2 lets it stand for one). */
+function standsForTwo(address: string): boolean {
+  if (!address.includes("::")) return true;
+  const groups = address.split(":").filter((group) => group !== "").length + (address.includes(".") ? 1 : 0);
+  return groups <= 6;
+}
+
+/** An IPv6 address in the forms of RFC 4291 2.2: full, compressed once, or with an IPv4 tail. */
 export function isIPv6(text: string): boolean {
   if (text.length > 45) return false;
   const halves = text.split("::");

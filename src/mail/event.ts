@@ -58,7 +58,7 @@ export type MailEvent =
       /** Milliseconds from arrival to this outcome. */
       readonly age: number;
     }
-  | { readonly type: "tls-fallback"; readonly id: MessageId; readonly host: string; readonly why: string }
+  | { readonly type: "tls-fallback"; readonly host: string; readonly why: string }
   | {
       readonly type: "bounced";
       readonly id: MessageId;

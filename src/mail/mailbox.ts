@@ -7,7 +7,7 @@
  *    others; here, where we are the final authority, accounts compare them without case (RFC 5321 2.4 leaves it to us).
  * 3. Linear in the length of the input: no backtracking.
  */
-import { isAscii } from "../util/bytes.ts";
+import { isAscii, utf8 } from "../util/bytes.ts";
 import { type Domain, domainKey, isAddressLiteral, isDomain } from "./domain.ts";
 
 export interface Mailbox {
@@ -25,15 +25,23 @@ export const LOCAL_PART_LIMIT = 64;
 export interface MailboxOptions {
   /** Takes `a..b@d` and `.a@d` (some mobile carriers). Off by default. */
   readonly looseDots?: boolean;
+  /** Refuses what exceeds RFC 5321 4.5.3.1 (local part 64 octets, path 256): for addresses that are made here. Off by default. */
+  readonly ownLimits?: boolean;
 }
 
 /** The mailbox in a text without angle brackets, or `undefined`. */
 export function parseMailbox(text: string, options: MailboxOptions = {}): Mailbox | undefined {
   const end = endOfLocalPart(text, options.looseDots === true);
-  if (end <= 0 || text[end] !== "@") return undefined;
+  if (end <= 0 || text[end] !== "@" || !text.isWellFormed()) return undefined; // half a surrogate pair has no UTF-8
   const domain = text.slice(end + 1);
   if (!isDomain(domain) && !isAddressLiteral(domain)) return undefined;
-  return { localPart: text.slice(0, end), domain };
+  const mailbox: Mailbox = { localPart: text.slice(0, end), domain };
+  return options.ownLimits === true && exceedsLimits(mailbox) ? undefined : mailbox;
+}
+
+function exceedsLimits({ localPart, domain }: Mailbox): boolean {
+  const local = utf8(localPart).length;
+  return local > LOCAL_PART_LIMIT || local + 1 + utf8(domain).length + 2 > PATH_LIMIT;
 }
 
 /** Index of the first character after the local part; 0 where there is none, -1 where it is malformed. */
@@ -62,7 +70,7 @@ function endOfQuotedString(text: string): number {
     if (c === 92) {
       const next = text.charCodeAt(++i);
       if (!(next >= 32 && next <= 126)) return -1; // quoted-pairSMTP
-    } else if (c < 32 || c === 127) return -1; // qtextSMTP
+    } else if (c < 32 || (c >= 127 && c <= 159)) return -1; // qtextSMTP; C1 controls are no part of a mailbox
   }
   return -1;
 }

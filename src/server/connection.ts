@@ -8,13 +8,14 @@
  * 3. An answer that fails is 451: it is never taken for a yes.
  * 4. However it ends, the transaction is discarded unless it was handed over whole.
  */
+import type { Recipient } from "../mail/envelope.ts";
 import type { EventSink, ListenerKind } from "../mail/event.ts";
 import { type Reply, reply } from "../mail/reply.ts";
 import { type ServerEvent, ServerSession } from "../protocol/server-session.ts";
 import type { ServerStream, StreamHandler } from "../util/byte-stream.ts";
 import type { Clock } from "../util/clock.ts";
 import type { ServerOptions } from "./options.ts";
-import { type Credentials, type Decision, type Intake, type Peer, type Policy, type Refusal, refuse } from "./policy.ts";
+import { type Credentials, type Intake, type Peer, type Policy, type RcptDecision, type Refusal, refuse } from "./policy.ts";
 import { Transaction } from "./transaction.ts";
 
 /** Octets that may wait unread while an answer is awaited. */
@@ -206,14 +207,8 @@ export class ServerConnection implements StreamHandler {
     switch (event.type) {
       case "content":
         return this.#content(event.chunk);
-      case "rcpt": {
-        const { mail } = this.#transaction as Transaction;
-        return this.#decide(
-          "RCPT",
-          () => this.#context.policy.rcpt(this.#peer, mail, event.recipient),
-          () => this.#transaction?.recipients.push(event.recipient),
-        );
-      }
+      case "rcpt":
+        return this.#rcpt(event.recipient);
       case "mail":
         this.#discard();
         return this.#decide(
@@ -241,13 +236,25 @@ export class ServerConnection implements StreamHandler {
     }
   }
 
-  #decide(at: string, ask: () => Decision | Promise<Decision>, accepted: () => void): Promise<void> | undefined {
-    const settle = (decision: Decision): void => {
+  #rcpt(recipient: Recipient): Promise<void> | undefined {
+    const { mail, recipients } = this.#transaction as Transaction;
+    return this.#decide(
+      "RCPT",
+      () => this.#context.policy.rcpt(this.#peer, mail, recipient),
+      (decision) => recipients.push("as" in decision ? decision.as : recipient),
+    );
+  }
+
+  #decide<D extends RcptDecision>(
+    at: string,
+    ask: () => D | Promise<D>,
+    accepted: (decision: Exclude<D, Refusal>) => void,
+  ): Promise<void> | undefined {
+    const settle = (decision: D | Refusal): void => {
       if (this.#closed) return;
-      if (decision.kind === "accept") {
-        accepted();
-        this.#session.accept(decision.reply);
-      } else this.#refuse(at, decision);
+      if (decision.kind === "refuse") return this.#refuse(at, decision);
+      accepted(decision as Exclude<D, Refusal>);
+      this.#session.accept("reply" in decision ? decision.reply : undefined);
     };
     const fail = (error: unknown): void =>
       settle(refuse(crashed, `the check failed: ${error instanceof Error ? error.message : String(error)}`));

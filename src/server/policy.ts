@@ -16,6 +16,9 @@ import type { TlsFacts } from "../util/byte-stream.ts";
 export type Decision = { readonly kind: "accept"; readonly reply?: Reply } | Refusal;
 export type Refusal = { readonly kind: "refuse"; readonly reply: Reply; readonly why: string };
 
+/** RCPT may be taken in another name: `postmaster` is whoever does that work. */
+export type RcptDecision = Decision | { readonly kind: "accept"; readonly as: Recipient };
+
 export const accept: Decision = { kind: "accept" };
 
 export function refuse(reply: Reply, why: string): Refusal {
@@ -42,7 +45,7 @@ export interface Policy {
   /** MAIL FROM. */
   mail(peer: Peer, mail: MailCommand): Decision | Promise<Decision>;
   /** RCPT TO. */
-  rcpt(peer: Peer, mail: MailCommand, recipient: Recipient): Decision | Promise<Decision>;
+  rcpt(peer: Peer, mail: MailCommand, recipient: Recipient): RcptDecision | Promise<RcptDecision>;
 }
 
 export type LoginResult =

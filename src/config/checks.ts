@@ -1,0 +1,124 @@
+/**
+ * What single keys cannot tell: whether the values go together.
+ *
+ * Rules
+ * 1. A check whose values had problems of their own says nothing.
+ * 2. What would only show when mail is lost or loops is found here.
+ */
+import { isLoopback, isUnspecified } from "../net/address.ts";
+import { type DomainPattern, everywhere, type ListenEndpoint } from "./kinds.ts";
+import type { Problems, ReadTables } from "./parse.ts";
+
+export function check(read: ReadTables, problems: Problems): void {
+  checkListen(read, problems);
+  checkTls(read, problems);
+  checkDomains(read, problems);
+  checkRoutes(read, problems);
+  checkDelivery(read, problems);
+}
+
+interface Named {
+  readonly key: string;
+  readonly endpoint: ListenEndpoint;
+}
+
+function listening(read: ReadTables): readonly Named[] {
+  if (!read.present.has("listen")) {
+    return [587, 465, 25].flatMap((port) => everywhere(port).map((endpoint) => ({ key: `listen, by default on port ${port}`, endpoint })));
+  }
+  return Object.entries(read.tables.listen).flatMap(([name, endpoints]) =>
+    (endpoints ?? []).flatMap((some, i) => some.map((endpoint) => ({ key: `listen.${name}[${i}]`, endpoint }))),
+  );
+}
+
+function checkListen(read: ReadTables, problems: Problems): void {
+  const all = listening(read);
+  for (const [i, one] of all.entries()) {
+    const other = all.slice(0, i).find((before) => before.key !== one.key && overlap(before.endpoint, one.endpoint));
+    if (other !== undefined) problems.conflict(one.key, `the same address and port as ${other.key}`);
+  }
+  if (read.present.has("listen") && all.length === 0 && !problems.all.some((problem) => problem.key.startsWith("listen"))) {
+    problems.conflict(
+      "listen",
+      "expected submission, submissions or smtp: nothing would be listened on (without the table, all three are)",
+    );
+  }
+}
+
+function overlap(a: ListenEndpoint, b: ListenEndpoint): boolean {
+  if (a.port !== b.port || a.port === 0) return false;
+  if (a.host === b.host) return true;
+  return a.host.includes(":") === b.host.includes(":") && (isUnspecified(a.host) || isUnspecified(b.host));
+}
+
+function checkTls(read: ReadTables, problems: Problems): void {
+  const { certificate, key } = read.tables.tls;
+  if (!read.present.has("tls") || problems.all.some((problem) => problem.key.startsWith("tls"))) return;
+  if (certificate !== undefined && key === undefined)
+    problems.conflict("tls.key", "expected the file of the certificate's private key, got nothing");
+  if (key !== undefined && certificate === undefined)
+    problems.conflict("tls.certificate", "expected the file of the key's certificate, got nothing");
+  if (key === undefined && certificate === undefined) {
+    problems.conflict("tls", "expected certificate and key, got neither (without the table, a self-signed certificate is made)");
+  }
+}
+
+function checkDomains(read: ReadTables, problems: Problems): void {
+  const { local, recipients } = read.tables.domains;
+  for (const [i, one] of (recipients ?? []).entries()) {
+    if (local !== undefined && !local.includes(one.domain))
+      problems.conflict(`domains.recipients[${i}]`, `${one.domain} is not in domains.local`);
+  }
+  if (read.tables.domains.postmaster?.domain === "") problems.conflict("domains.postmaster", "expected an address with a domain");
+}
+
+function checkRoutes(read: ReadTables, problems: Problems): void {
+  const { routes } = read;
+  if (routes === undefined) return;
+  const own = listening(read);
+  for (const [i, { to }] of routes.entries()) {
+    if (to?.kind !== "host") continue;
+    const reached = own.find(({ endpoint }) => endpoint.port === to.port && reaches(to.host, endpoint.host));
+    if (reached !== undefined)
+      problems.conflict(`route[${i}].to`, `leads to this server itself (${reached.key}): mail would go in a circle`);
+  }
+  const whole = routes.every((route) => route.domain !== undefined && route.to !== undefined);
+  if (!whole) return;
+  for (const [i, domain] of (read.tables.domains.local ?? []).entries()) {
+    if (routes.some((route) => route.domain !== undefined && matchesDomain(route.domain, domain))) continue;
+    problems.conflict(
+      `domains.local[${i}]`,
+      `expected a [[route]] for ${domain} that says where its mail goes: the default, its MX, would lead back to this server`,
+    );
+  }
+}
+
+function reaches(host: string, listening: string): boolean {
+  if (host === listening || (host === "localhost" && isLoopback(listening))) return true;
+  return isUnspecified(listening) && (host === "localhost" || (isLoopback(host) && host.includes(":") === listening.includes(":")));
+}
+
+/** Whether a route's pattern takes a domain (both as domain keys). */
+export function matchesDomain(pattern: DomainPattern, domain: string): boolean {
+  switch (pattern.kind) {
+    case "any":
+      return true;
+    case "exact":
+      return domain === pattern.domain;
+    case "below":
+      return domain.endsWith(`.${pattern.domain}`);
+  }
+}
+
+function checkDelivery(read: ReadTables, problems: Problems): void {
+  const { source_addresses: sources = [], families, retry } = read.tables.delivery;
+  for (const [i, address] of sources.entries()) {
+    const six = address.includes(":");
+    const key = `delivery.source_addresses[${i}]`;
+    if (sources.findIndex((other) => other.includes(":") === six) !== i)
+      problems.conflict(key, `a second ${six ? "IPv6" : "IPv4"} address`);
+    if (isUnspecified(address)) problems.conflict(key, "expected an address of this machine: leave it out to let the system choose");
+    if (families === (six ? "ipv4" : "ipv6")) problems.conflict(key, `is never used: delivery.families is "${families}"`);
+  }
+  if (retry !== undefined && retry.length === 0) problems.conflict("delivery.retry", "expected at least one duration");
+}

@@ -1,0 +1,191 @@
+/**
+ * The configuration, resolved: what the rest of the program is given instead of a file.
+ *
+ * Rules
+ * 1. Absolute paths, milliseconds, octets, parsed addresses, domains as keys; every default filled in.
+ * 2. It is whole or not there: with any problem there is no Config.
+ * 3. `parseConfig` is pure but for the machine's name, which it is given.
+ */
+import { resolve } from "node:path";
+import { isDomain } from "../mail/domain.ts";
+import type { ListenerKind } from "../mail/event.ts";
+import type { Mailbox } from "../mail/mailbox.ts";
+import type { Families } from "../net/resolver.ts";
+import type { ServerOptions } from "../server/options.ts";
+import { check } from "./checks.ts";
+import { type DomainPattern, everywhere, type ListenEndpoint, type RouteTarget } from "./kinds.ts";
+import { type ReadTables, readText } from "./parse.ts";
+import type { ConfigProblem } from "./problem.ts";
+import type { RouteTable, Tables } from "./schema.ts";
+
+export interface ListenSetting {
+  readonly kind: ListenerKind;
+  readonly endpoint: ListenEndpoint;
+}
+
+export type TlsSetting =
+  | { readonly kind: "self-signed" }
+  /** Absolute paths. */
+  | { readonly kind: "files"; readonly certificate: string; readonly key: string };
+
+export interface RouteSetting {
+  readonly domain: DomainPattern;
+  readonly to: RouteTarget;
+}
+
+export interface DomainSettings {
+  /** Domain keys. */
+  readonly local: ReadonlySet<string>;
+  /** Mailbox keys (`mailboxKey`) that exist beside the accounts' own. */
+  readonly recipients: ReadonlySet<string>;
+  /** Domain keys of which any local part exists. */
+  readonly anyRecipient: ReadonlySet<string>;
+  readonly postmaster: Mailbox | undefined;
+}
+
+export interface DeliverySettings {
+  readonly port: number;
+  readonly hostname: string;
+  readonly source: { readonly ipv4?: string; readonly ipv6?: string };
+  readonly families: Families;
+  readonly concurrency: number;
+  readonly connectionsPerDestination: number;
+  readonly messagesPerConnection: number;
+  readonly recipientsPerMessage: number;
+  /** Milliseconds, as all that follow. */
+  readonly connectTimeout: number;
+  readonly keepConnection: number;
+  readonly retry: readonly number[];
+  readonly maxAge: number;
+}
+
+export interface Config {
+  readonly hostname: string;
+  /** Absolute path. */
+  readonly data: string;
+  readonly listen: readonly ListenSetting[];
+  readonly tls: TlsSetting;
+  readonly domains: DomainSettings;
+  /** `servers` as createResolver takes them; absent: the system's. `timeout` in milliseconds. */
+  readonly dns: { readonly servers?: readonly string[]; readonly timeout: number };
+  readonly delivery: DeliverySettings;
+  /** In the order of the file: the first match wins. */
+  readonly routes: readonly RouteSetting[];
+  /** As SmtpServer takes them. */
+  readonly server: ServerOptions;
+  readonly queue: { readonly minimumFree: number };
+  readonly log: Tables["log"];
+  /** Milliseconds that what is under way may take after the signal to stop. */
+  readonly drain: number;
+}
+
+export type ConfigResult =
+  | { readonly kind: "ok"; readonly config: Config }
+  | { readonly kind: "invalid"; readonly problems: readonly ConfigProblem[] };
+
+export interface ParseOptions {
+  /** The folder that paths in the file are relative to. */
+  readonly folder: string;
+  /** The machine's own name, taken where the file names none. */
+  readonly machineName?: string;
+}
+
+/** Reads the text of a configuration; all its problems are told at once. */
+export function parseConfig(text: string, options: ParseOptions): ConfigResult {
+  const outcome = readText(text);
+  if ("syntax" in outcome) return { kind: "invalid", problems: [outcome.syntax] };
+  const { read, problems } = outcome;
+  const hostname = read.general.hostname ?? machineName(options);
+  if (hostname === undefined && !problems.all.some((problem) => problem.key === "hostname")) {
+    const why = options.machineName === undefined ? "" : ` (this machine calls itself ${JSON.stringify(options.machineName)})`;
+    problems.conflict("hostname", `expected this server's full domain name, such as "mail.example.test", got nothing${why}`);
+  }
+  check(read, problems);
+  if (problems.all.length > 0 || hostname === undefined) return { kind: "invalid", problems: problems.all };
+  return { kind: "ok", config: build(read, hostname, options.folder) };
+}
+
+/** Only a full name will do: a greeting as "localhost" or "box" is refused by many. */
+function machineName({ machineName: name }: ParseOptions): string | undefined {
+  return name !== undefined && isDomain(name) && name.includes(".") && !name.startsWith("localhost.") ? name.toLowerCase() : undefined;
+}
+
+/** Every key is there once no problem was found; the casts rest on that alone. */
+function build(read: ReadTables, hostname: string, folder: string): Config {
+  const tables = read.tables as Tables;
+  const { domains, dns, delivery, limits } = tables;
+  return {
+    hostname,
+    data: resolve(folder, read.general.data as string),
+    listen: listenSettings(read),
+    tls: tlsSetting(tables.tls, folder),
+    domains: {
+      local: new Set(domains.local),
+      recipients: new Set(domains.recipients.flatMap((one) => (one.kind === "mailbox" ? [one.key] : []))),
+      anyRecipient: new Set(domains.recipients.flatMap((one) => (one.kind === "domain" ? [one.domain] : []))),
+      postmaster: domains.postmaster,
+    },
+    dns: { ...(dns.servers === undefined ? {} : { servers: dns.servers }), timeout: dns.timeout },
+    delivery: {
+      port: delivery.port,
+      hostname: delivery.hostname ?? hostname,
+      source: sourceAddresses(delivery.source_addresses),
+      families: delivery.families,
+      concurrency: delivery.concurrency,
+      connectionsPerDestination: delivery.connections_per_destination,
+      messagesPerConnection: delivery.messages_per_connection,
+      recipientsPerMessage: delivery.recipients_per_message,
+      connectTimeout: delivery.connect_timeout,
+      keepConnection: delivery.keep_connection,
+      retry: delivery.retry,
+      maxAge: delivery.max_age,
+    },
+    routes: (read.routes ?? []) as readonly RouteTable[],
+    server: serverOptions(tables, hostname),
+    queue: { minimumFree: tables.queue.minimum_free },
+    log: tables.log,
+    drain: limits.drain,
+  };
+}
+
+function serverOptions({ limits, submission, smtp, leniency }: Tables, hostname: string): ServerOptions {
+  return {
+    hostname,
+    maxSize: limits.message_size,
+    maxRecipients: limits.recipients,
+    maxErrors: limits.protocol_errors,
+    maxAuthenticationFailures: limits.authentication_failures,
+    maxReceived: limits.received,
+    maxConnections: limits.connections,
+    maxConnectionsPerAddress: limits.connections_per_address,
+    idleTimeout: limits.idle_timeout,
+    handshakeTimeout: limits.handshake_timeout,
+    greetingDelay: smtp.greeting_delay,
+    hideSubmitter: submission.hide_client,
+    bareLineEnds: { submission: submission.bare_line_ends, smtp: smtp.bare_line_ends },
+    leniencies: { spaceBeforePath: leniency.space_before_path, noBrackets: leniency.no_brackets, looseDots: leniency.loose_dots },
+  };
+}
+
+export const listenerKinds = ["submission", "submissions", "smtp"] as const satisfies readonly ListenerKind[];
+
+const defaultPorts: Readonly<Record<ListenerKind, number>> = { submission: 587, submissions: 465, smtp: 25 };
+
+/** No table is the three ports everywhere, a key left out of the table is off. */
+function listenSettings({ present, tables }: ReadTables): readonly ListenSetting[] {
+  return listenerKinds.flatMap((kind) => {
+    const endpoints = present.has("listen") ? (tables.listen[kind] ?? []).flat() : everywhere(defaultPorts[kind]);
+    return endpoints.map((endpoint) => ({ kind, endpoint }));
+  });
+}
+
+function tlsSetting({ certificate, key }: Tables["tls"], folder: string): TlsSetting {
+  if (certificate === undefined || key === undefined) return { kind: "self-signed" };
+  return { kind: "files", certificate: resolve(folder, certificate), key: resolve(folder, key) };
+}
+
+function sourceAddresses(addresses: readonly string[]): DeliverySettings["source"] {
+  const ipv4 = addresses.find((address) => !address.includes(":"));
+  const ipv6 = addresses.find((address) => address.includes(":"));
+  return { ...(ipv4 === undefined ? {} : { ipv4 }), ...(ipv6 === undefined ? {} : { ipv6 }) };
+}

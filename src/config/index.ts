@@ -1,0 +1,17 @@
+/** What the command line needs of the configuration. */
+export {
+  type Config,
+  type ConfigResult,
+  type DeliverySettings,
+  type DomainSettings,
+  type ListenSetting,
+  type ParseOptions,
+  parseConfig,
+  type RouteSetting,
+  type TlsSetting,
+} from "./config.ts";
+export { type Environment, readEnvironment } from "./environment.ts";
+export { formatProblem, formatProblems } from "./format.ts";
+export type { DomainPattern, ListenEndpoint, RouteTarget } from "./kinds.ts";
+export type { ConfigProblem } from "./problem.ts";
+export { type ReadResult, readCertificate, readConfig } from "./read-config.ts";

@@ -1,0 +1,155 @@
+/**
+ * Every key of the configuration: its kind, its default and what it is for. docs/config.md is made from it
+ * (scripts/config-reference.ts).
+ *
+ * Rules
+ * 1. A default is written as one would write it in the file.
+ * 2. Names stay once they were released.
+ */
+import { z } from "zod";
+import {
+  address,
+  choice,
+  dnsServer,
+  domain,
+  domainPattern,
+  duration,
+  flag,
+  list,
+  listenEndpoints,
+  mailbox,
+  recipientPattern,
+  routeTarget,
+  size,
+  text,
+  timeout,
+  whole,
+} from "./kinds.ts";
+
+const listens = list(listenEndpoints, 'a list of "address:port"');
+const bareLineEnds = choice("refuse", "convert", "keep");
+
+/** Keys that stand before the first table. */
+export const general = z
+  .strictObject({
+    hostname: domain
+      .optional()
+      .describe(
+        "This server's name: in greetings, in EHLO and in Received lines. Absent: the machine's own, if that is a full domain name.",
+      ),
+    data: text.prefault("./data").describe("Folder of the queue, the accounts and the self-signed certificate. Relative to this file."),
+  })
+  .describe("Before the first table.");
+
+export const tables = {
+  listen: z
+    .strictObject({
+      submission: listens.optional().describe("Mail programs, STARTTLS required (port 587)."),
+      submissions: listens.optional().describe("Mail programs, TLS from the first byte (port 465)."),
+      smtp: listens.optional().describe("Other servers (port 25)."),
+    })
+    .describe(
+      'Where connections are taken. No table: ports 587, 465 and 25 on all interfaces, IPv4 and IPv6. A key left out of the table: off. `"*:587"` is all interfaces of both families.',
+    ),
+  tls: z
+    .strictObject({
+      certificate: text.optional().describe("PEM file with the certificate and its chain. Relative to this file."),
+      key: text.optional().describe("PEM file with its private key, without a passphrase. Relative to this file."),
+    })
+    .describe("No table: a self-signed certificate is made in the data folder; peers cannot verify it."),
+  domains: z
+    .strictObject({
+      local: list(domain, "a list of domain names").prefault([]).describe("Domains taken in on port 25 from anyone. Each needs a route."),
+      recipients: list(recipientPattern, "a list of addresses")
+        .prefault([])
+        .describe('Addresses that exist beside the accounts\' own; `"*@example.test"` takes any. Others are refused with 550 5.1.1.'),
+      postmaster: mailbox.optional().describe("Who gets mail for postmaster, which must not be refused (RFC 5321 4.5.1)."),
+    })
+    .describe("The domains that this server is responsible for."),
+  dns: z
+    .strictObject({
+      servers: list(dnsServer, "a list of DNS servers").optional().describe("Asked in this order. Absent: the system's."),
+      timeout: timeout.prefault("2s").describe("For one server; each is asked twice."),
+    })
+    .describe("How names are looked up."),
+  delivery: z
+    .strictObject({
+      port: whole(1, 65535).prefault(25).describe("Port of the recipients' servers that MX records lead to."),
+      hostname: domain.optional().describe("The name in EHLO to other servers. Absent: `hostname`."),
+      source_addresses: list(address, "a list of IP addresses")
+        .prefault([])
+        .describe("Addresses of this machine to connect from, at most one of each family. A family that is not named: the system chooses."),
+      families: choice("both", "ipv4", "ipv6").prefault("both").describe("Address families to reach other servers by."),
+      concurrency: whole(1, 100_000).prefault(500).describe("Connections to other servers at once."),
+      connections_per_destination: whole(1, 10_000).prefault(20).describe("Connections to one destination at once."),
+      messages_per_connection: whole(1, 1_000_000).prefault(1000).describe("Messages sent through one connection before it is closed."),
+      recipients_per_message: whole(1, 10_000)
+        .prefault(100)
+        .describe("Recipients of one transaction; a message with more is sent in several (RFC 5321 4.5.3.1.8: every server takes 100)."),
+      connect_timeout: timeout.prefault("30s").describe("For reaching one address of a server."),
+      keep_connection: duration.prefault("5s").describe("How long a connection waits for the next message."),
+      retry: list(timeout, "a list of durations")
+        .prefault(["5m", "10m", "20m", "40m", "1h", "2h", "4h"])
+        .describe("Waits between attempts; the last one repeats until `max_age`."),
+      max_age: timeout.prefault("5d").describe("Messages that could not be delivered for so long are returned to their sender."),
+    })
+    .describe("How mail goes out."),
+  submission: z
+    .strictObject({
+      hide_client: flag.prefault(false).describe("Leaves the submitter's address out of the Received line."),
+      bare_line_ends: bareLineEnds
+        .prefault("convert")
+        .describe("A CR or LF alone in content: refuse the message, turn it into CRLF, or keep it (only BDAT can send such content on)."),
+    })
+    .describe("What mail programs may do."),
+  smtp: z
+    .strictObject({
+      bare_line_ends: bareLineEnds.prefault("refuse").describe("As in `submission`, on port 25."),
+      greeting_delay: duration.prefault("0s").describe("Wait before the greeting; who speaks before it is refused."),
+    })
+    .describe("What other servers may do."),
+  limits: z
+    .strictObject({
+      message_size: size.prefault(35_882_577).describe("Octets of a message's content; announced as SIZE."),
+      recipients: whole(1, 100_000).prefault(1000).describe("Recipients of one transaction; RFC 5321 4.5.3.1.8 asks for at least 100."),
+      received: whole(1, 10_000).prefault(100).describe("Received lines of a message; more is taken for a loop."),
+      connections: whole(1, 1_000_000).prefault(10_000).describe("Connections at once."),
+      connections_per_address: whole(1, 1_000_000).prefault(200).describe("Connections at once from one address (IPv6: from one /64)."),
+      idle_timeout: timeout.prefault("5m").describe("Without a byte from the peer; RFC 5321 4.5.3.2.7 asks for at least 5m."),
+      handshake_timeout: timeout.prefault("60s").describe("For a TLS handshake."),
+      protocol_errors: whole(1, 10_000).prefault(20).describe("Protocol errors in a session without a message accepted between them."),
+      authentication_failures: whole(1, 1000).prefault(5).describe("Failed logins in a session."),
+      drain: duration.prefault("8s").describe("How long sessions and deliveries may go on after the signal to stop."),
+    })
+    .describe("What peers cannot exceed."),
+  leniency: z
+    .strictObject({
+      space_before_path: flag.prefault(true).describe("Takes `MAIL FROM: <a@b>`, with a space."),
+      no_brackets: flag.prefault(false).describe("Takes `MAIL FROM:a@b`, without angle brackets."),
+      loose_dots: flag.prefault(false).describe("Takes `<a..b@d>` and `<.a@d>`."),
+    })
+    .describe("Departures from RFC 5321, each by its name."),
+  queue: z
+    .strictObject({
+      minimum_free: size.prefault("100MB").describe("Free space of the data folder's disk below which nothing is accepted (452 4.3.1)."),
+    })
+    .describe("Where accepted messages wait."),
+  log: z
+    .strictObject({
+      format: choice("auto", "json", "readable").prefault("auto").describe("`auto` is readable on a terminal, else JSON."),
+      level: choice("debug", "info", "warn", "error").prefault("info").describe("The least that is written."),
+    })
+    .describe("The log, on standard error."),
+} as const;
+
+/** Of `[[route]]`. */
+export const route = z
+  .strictObject({
+    domain: domainPattern.describe("Recipients' domains that go this way."),
+    to: routeTarget.describe("`mx` looks up the domain's servers; else the next server."),
+  })
+  .describe("Where mail goes, by the recipient's domain. The first match wins; without one: `mx`.");
+
+export type Tables = { [K in keyof typeof tables]: z.output<(typeof tables)[K]> };
+export type General = z.output<typeof general>;
+export type RouteTable = z.output<typeof route>;

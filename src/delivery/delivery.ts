@@ -1,0 +1,153 @@
+/**
+ * Delivers: groups a message's recipients by destination and makes one attempt for each group.
+ *
+ * Rules
+ * 1. Returns outcomes, writes nothing, retries nothing.
+ * 2. Every recipient handed in gets one outcome, or is handed back untried when it stops.
+ */
+
+import type { QueuedMessage, QueuedRecipient } from "../mail/message.ts";
+import { describeHost, type Outcome, type Unfinished } from "../mail/outcome.ts";
+import type { Resolver } from "../net/resolver.ts";
+import type { Dial } from "../util/byte-stream.ts";
+import { type Clock, systemClock } from "../util/clock.ts";
+import { Destination } from "./destination.ts";
+import { hostsFor, type TargetHost } from "./hosts.ts";
+import { type HostLink, type Job, openLink } from "./link.ts";
+import { type DeliveryOptions, defaultDeliveryOptions } from "./options.ts";
+import { delayedHere, failedHere, outcomeOfError } from "./outcomes.ts";
+import { destinationKey, type NextHop, type Route, routeFor } from "./route.ts";
+
+export interface Attempted {
+  readonly recipient: QueuedRecipient;
+  readonly outcome: Outcome;
+}
+
+export interface DeliveryParts {
+  readonly routes: readonly Route[];
+  readonly resolver: Resolver;
+  readonly dial: Dial;
+  readonly clock?: Clock;
+  readonly random?: () => number;
+  /** Whether an MX of this name is ourselves. */
+  isOwnName(name: string): boolean;
+  /** Whether we listen there. */
+  isOwnEndpoint(address: string, port: number): boolean;
+  /** A TLS handshake failed; the session went on in clear. */
+  onFallback(host: string, why: string): void;
+}
+
+interface Task extends Job {
+  readonly group: readonly QueuedRecipient[];
+}
+
+export class Delivery {
+  readonly #parts: DeliveryParts;
+  readonly #options: DeliveryOptions;
+  readonly #clock: Clock;
+  readonly #destinations = new Map<string, Destination<Task>>();
+
+  constructor(parts: DeliveryParts, options: Pick<DeliveryOptions, "hostname"> & Partial<DeliveryOptions>) {
+    this.#parts = parts;
+    this.#options = { ...defaultDeliveryOptions, ...options };
+    this.#clock = parts.clock ?? systemClock;
+  }
+
+  /** Makes an attempt for each of the message's recipients; `settle` hears each group of them as it is done. */
+  deliver(message: QueuedMessage, settle: (attempted: readonly Attempted[]) => void): void {
+    for (const { key, hop, domain, recipients } of this.#groups(message)) {
+      const destination = this.#destination(key, hop, domain);
+      for (let i = 0; i < recipients.length; i += this.#options.maxRecipients) {
+        const group = recipients.slice(i, i + this.#options.maxRecipients);
+        destination.add({
+          message,
+          recipients: group,
+          group,
+          settle: (outcomes) => settle(group.map((recipient, k) => ({ recipient, outcome: outcomes[k] as Outcome }))),
+        });
+      }
+    }
+  }
+
+  /** Hands back what was not begun. What is under way settles as usual. */
+  stop(): { readonly message: QueuedMessage; readonly recipients: readonly QueuedRecipient[] }[] {
+    return [...this.#destinations.values()]
+      .flatMap((destination) => destination.stop())
+      .map(({ message, group }) => ({ message, recipients: group }));
+  }
+
+  #groups(message: QueuedMessage): Iterable<{ key: string; hop: NextHop; domain: string; recipients: QueuedRecipient[] }> {
+    const groups = new Map<string, { key: string; hop: NextHop; domain: string; recipients: QueuedRecipient[] }>();
+    for (const recipient of message.recipients) {
+      const { domain } = recipient.mailbox;
+      const hop = routeFor(this.#parts.routes, domain);
+      const key = destinationKey(hop, domain);
+      const group = groups.get(key);
+      if (group === undefined) groups.set(key, { key, hop, domain, recipients: [recipient] });
+      else group.recipients.push(recipient);
+    }
+    return groups.values();
+  }
+
+  #destination(key: string, hop: NextHop, domain: string): Destination<Task> {
+    const known = this.#destinations.get(key);
+    if (known !== undefined) return known;
+    const { maxConnections, initialConnections, maxMessagesPerConnection, keepIdle } = this.#options;
+    const destination = new Destination<Task>({
+      clock: this.#clock,
+      maxConnections,
+      initialConnections,
+      maxMessagesPerConnection,
+      keepIdle,
+      open: () => this.#open(hop, domain),
+      fail: (task, outcome) => task.settle(task.recipients.map(() => outcome)),
+      onEmpty: () => this.#destinations.delete(key),
+    });
+    this.#destinations.set(key, destination);
+    return destination;
+  }
+
+  /** A session at the first address that gives one. */
+  async #open(hop: NextHop, domain: string): Promise<HostLink | Unfinished> {
+    try {
+      const { resolver, isOwnName, isOwnEndpoint, random } = this.#parts;
+      const { families, port, maxAddresses } = this.#options;
+      const own = { isOwnName, isOwnEndpoint, ...(random === undefined ? {} : { random }) };
+      const found = await hostsFor(hop, domain, { resolver, families, port, ...own });
+      if (found.kind === "none") return found.outcome;
+      let last: Unfinished = delayedHere("4.4.1", "no address was tried");
+      for (const target of found.hosts.slice(0, maxAddresses)) {
+        const link = await this.#try(target, hop);
+        if (!("action" in link)) return link;
+        last = link;
+      }
+      return last;
+    } catch (error) {
+      // A bug, or a lack of ours: not known to have failed, so it is tried again.
+      return delayedHere("4.3.0", error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  async #try(target: TargetHost, hop: NextHop): Promise<HostLink | Unfinished> {
+    try {
+      const link = await openLink(target, {
+        delivery: this.#options,
+        dial: this.#parts.dial,
+        clock: this.#clock,
+        onFallback: (host, why) => this.#parts.onFallback(describeHost(host), why),
+      });
+      // A host that an operator named is believed; one that DNS named and that bears our name is ourselves (RFC 5321 5.1).
+      if (hop.kind === "mx" && this.#parts.isOwnName(link.serverName)) {
+        void link.quit();
+        return failedHere(
+          "5.4.6",
+          `${describeHost(target)} calls itself ${link.serverName}, which is this server: mail would go in a circle`,
+          "host",
+        );
+      }
+      return link;
+    } catch (error) {
+      return outcomeOfError(error, target);
+    }
+  }
+}

@@ -1,0 +1,143 @@
+/**
+ * A session at one host, and the sending of one message through it.
+ *
+ * Rules
+ * 1. TLS when it is offered. A handshake that fails is tried again in clear on a new connection, and said (RFC 7435).
+ * 2. Each recipient has its own outcome.
+ */
+import { SmtpError } from "../client/error.ts";
+import { SmtpConnection } from "../client/smtp-connection.ts";
+import type { Content } from "../mail/content.ts";
+import type { Recipient } from "../mail/envelope.ts";
+import type { QueuedMessage } from "../mail/message.ts";
+import type { Outcome, RemoteHost, Unfinished } from "../mail/outcome.ts";
+import type { RecipientResult } from "../protocol/client-session.ts";
+import type { Dial } from "../util/byte-stream.ts";
+import type { Clock } from "../util/clock.ts";
+import { planFor, recipientFor } from "./conversion.ts";
+import { convertContent } from "./convert-content.ts";
+import type { Link } from "./destination.ts";
+import type { TargetHost } from "./hosts.ts";
+import type { DeliveryOptions } from "./options.ts";
+import { delayedHere, failedHere, outcomeOf } from "./outcomes.ts";
+
+/** One message, and those of its recipients that go to one destination in one transaction. */
+export interface Job {
+  readonly message: QueuedMessage;
+  readonly recipients: readonly Recipient[];
+  /** One outcome for each recipient, in order. Called once. */
+  settle(outcomes: readonly Outcome[]): void;
+}
+
+export interface LinkOptions {
+  readonly delivery: DeliveryOptions;
+  readonly dial: Dial;
+  readonly clock: Clock;
+  /** A TLS handshake failed and clear text is used instead. */
+  onFallback(host: TargetHost, why: string): void;
+}
+
+/** Rejects with an SmtpError. */
+export async function openLink(target: TargetHost, options: LinkOptions): Promise<HostLink> {
+  const { hostname, timeouts, sourceIPv4, sourceIPv6 } = options.delivery;
+  const source = target.address.includes(":") ? sourceIPv6 : sourceIPv4;
+  const common = {
+    host: target.address,
+    port: target.port,
+    name: hostname,
+    tlsName: target.name,
+    verify: false,
+    timeouts,
+    dial: options.dial,
+    clock: options.clock,
+    ...(source === undefined ? {} : { localAddress: source }),
+  };
+  try {
+    return new HostLink(await SmtpConnection.open({ ...common, tls: "opportunistic" }), target);
+  } catch (error) {
+    if (!(error instanceof SmtpError) || error.phase !== "handshake") throw error;
+    options.onFallback(target, error.why);
+    return new HostLink(await SmtpConnection.open({ ...common, tls: "none" }), target);
+  }
+}
+
+export class HostLink implements Link<Job> {
+  readonly at: RemoteHost;
+  readonly #connection: SmtpConnection;
+
+  constructor(connection: SmtpConnection, target: TargetHost) {
+    this.#connection = connection;
+    const { tls } = connection;
+    this.at = {
+      name: target.name,
+      address: target.address,
+      port: target.port,
+      ...(tls === undefined ? {} : { tls: `${tls.protocol} ${tls.cipher}` }),
+    };
+  }
+
+  get usable(): boolean {
+    return this.#connection.idle;
+  }
+
+  /** What the server calls itself in its reply to EHLO. */
+  get serverName(): string {
+    return this.#connection.capabilities.name;
+  }
+
+  async send(job: Job, reused: boolean): Promise<boolean> {
+    const { capabilities } = this.#connection;
+    const { message } = job;
+    const plan = planFor(message.envelope, message.facts, capabilities);
+    if (plan.kind === "fail") {
+      job.settle(job.recipients.map(() => plan.outcome));
+      return true;
+    }
+    let content: Content = message.content;
+    if (plan.convert !== undefined) {
+      const converted = await convertContent(content, plan.convert);
+      if (converted.kind === "impossible") {
+        const outcome = failedHere("5.6.3", `the next hop does not take this content, and it cannot be converted: ${converted.why}`);
+        job.settle(job.recipients.map(() => outcome));
+        return true;
+      }
+      content = converted.content;
+    }
+    return this.#transact(job, content, plan, reused);
+  }
+
+  async #transact(
+    job: Job,
+    content: Content,
+    plan: Extract<ReturnType<typeof planFor>, { kind: "send" }>,
+    reused: boolean,
+  ): Promise<boolean> {
+    const { capabilities } = this.#connection;
+    const prepared = job.recipients.map((recipient) => recipientFor(recipient, plan.envelope.smtpUtf8));
+    const sendable = prepared.filter((recipient): recipient is Recipient => !isUnfinishedRecipient(recipient));
+    let results: readonly RecipientResult[] = [];
+    try {
+      if (sendable.length > 0) results = await this.#connection.send({ ...plan.envelope, recipients: sendable }, content, plan.via);
+    } catch (error) {
+      const outcome = delayedHere("4.3.0", error instanceof Error ? error.message : String(error), "message");
+      job.settle(job.recipients.map(() => outcome));
+      return true;
+    }
+    if (reused && results.length > 0 && results.every((result) => result.kind === "lost")) return false;
+    let next = 0;
+    job.settle(
+      prepared.map((each) =>
+        isUnfinishedRecipient(each) ? each : outcomeOf(results[next++] as RecipientResult, this.at, capabilities.dsn),
+      ),
+    );
+    return true;
+  }
+
+  quit(): Promise<void> {
+    return this.#connection.quit();
+  }
+}
+
+function isUnfinishedRecipient(value: Recipient | Unfinished): value is Unfinished {
+  return "action" in value;
+}

@@ -1,0 +1,41 @@
+/** What can be set for outgoing mail; every limit of it has its name here. */
+import type { Families } from "../net/resolver.ts";
+import type { ClientState } from "../protocol/client-states.ts";
+import { seconds } from "../util/clock.ts";
+
+export interface DeliveryOptions {
+  /** What EHLO says. */
+  readonly hostname: string;
+  /** The port of recipients' servers. */
+  readonly port: number;
+  readonly families: Families;
+  /** Addresses to come from, by family; the system's choice where absent. */
+  readonly sourceIPv4?: string;
+  readonly sourceIPv6?: string;
+  /** Connections to one destination at once. */
+  readonly maxConnections: number;
+  /** Connections to a destination that has not answered yet; grows by one with each success. */
+  readonly initialConnections: number;
+  /** Messages through one connection. */
+  readonly maxMessagesPerConnection: number;
+  /** Recipients of one transaction; RFC 5321 4.5.3.1.8 lets every server take 100. */
+  readonly maxRecipients: number;
+  /** Addresses tried in one attempt. */
+  readonly maxAddresses: number;
+  /** Milliseconds that a connection without work is kept for the next message. */
+  readonly keepIdle: number;
+  /** Milliseconds by state of the session; RFC 5321 4.5.3.2 where absent. */
+  readonly timeouts: Partial<Readonly<Record<ClientState, number>>>;
+}
+
+export const defaultDeliveryOptions: Omit<DeliveryOptions, "hostname"> = {
+  port: 25,
+  families: "both",
+  maxConnections: 20,
+  initialConnections: 5,
+  maxMessagesPerConnection: 1000,
+  maxRecipients: 100,
+  maxAddresses: 5,
+  keepIdle: seconds(5),
+  timeouts: {},
+};

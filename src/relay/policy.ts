@@ -1,0 +1,89 @@
+/**
+ * The rules of the three ports: who may send, from where, to whom.
+ *
+ * Rules
+ * 1. On 25 mail is taken for our own domains alone, and there for addresses that exist: no open relay.
+ * 2. On submission the reverse-path is `<>` (RFC 6409 3.2: receipts) or an address that the account owns.
+ * 3. Headers are not looked at: the envelope alone says where mail goes.
+ */
+import { domainKey } from "../mail/domain.ts";
+import { formatReversePath, type Recipient } from "../mail/envelope.ts";
+import { formatMailbox, type Mailbox, mailboxKey, plainLocalPart } from "../mail/mailbox.ts";
+import { reply } from "../mail/reply.ts";
+import type { MailCommand } from "../protocol/server-session.ts";
+import { accept, type Decision, type Peer, type Policy, type RcptDecision, refuse } from "../server/policy.ts";
+
+/** What accounts are asked; answered from memory. */
+export interface Directory {
+  /** Whether the account may send as this address. */
+  owns(account: string, mailbox: Mailbox): boolean | Promise<boolean>;
+  /** Whether the address is one of any account's. */
+  isRecipient(mailbox: Mailbox): boolean | Promise<boolean>;
+}
+
+export interface LocalDomains {
+  /** Domain keys. */
+  readonly local: ReadonlySet<string>;
+  /** Mailbox keys that exist beside the accounts' own. */
+  readonly recipients: ReadonlySet<string>;
+  /** Domain keys of which every local part exists. */
+  readonly anyRecipient: ReadonlySet<string>;
+  readonly postmaster: Mailbox | undefined;
+}
+
+const notOwned = reply(553, "5.7.1", "This account may not send from that address");
+const relayingDenied = reply(550, "5.7.1", "Relaying denied");
+const noSuchUser = reply(550, "5.1.1", "No such user here");
+
+export class RelayPolicy implements Policy {
+  readonly #domains: LocalDomains;
+  readonly #directory: Directory;
+
+  constructor(domains: LocalDomains, directory: Directory) {
+    this.#domains = domains;
+    this.#directory = directory;
+  }
+
+  mail(peer: Peer, mail: MailCommand): Decision | Promise<Decision> {
+    const { account } = peer;
+    const { reversePath } = mail;
+    if (account === undefined || reversePath === null) return accept;
+    const judge = (owns: boolean): Decision =>
+      owns
+        ? accept
+        : refuse(notOwned, `${account} does not own ${formatReversePath(reversePath)}: add it with \`postrider user add --address\``);
+    const owns = this.#directory.owns(account, reversePath);
+    return typeof owns === "boolean" ? judge(owns) : owns.then(judge);
+  }
+
+  rcpt(peer: Peer, _mail: MailCommand, recipient: Recipient): RcptDecision | Promise<RcptDecision> {
+    const { mailbox } = recipient;
+    if (this.#isPostmaster(mailbox)) return this.#postmaster(recipient);
+    if (peer.account !== undefined) return accept;
+    const key = domainKey(mailbox.domain);
+    if (!this.#domains.local.has(key)) {
+      return refuse(relayingDenied, `${peer.address} may not send to ${key}: it is not in domains.local, and on 25 nobody logs in`);
+    }
+    if (this.#domains.anyRecipient.has(key) || this.#domains.recipients.has(mailboxKey(mailbox))) return accept;
+    const judge = (known: boolean): Decision =>
+      known ? accept : refuse(noSuchUser, `${formatMailbox(mailbox)} is neither an account's address nor in domains.recipients`);
+    const known = this.#directory.isRecipient(mailbox);
+    return typeof known === "boolean" ? judge(known) : known.then(judge);
+  }
+
+  /** RFC 5321 4.5.1: every server takes mail for its postmaster, named with a domain of ours or with none. */
+  #isPostmaster({ localPart, domain }: Mailbox): boolean {
+    return plainLocalPart(localPart).toLowerCase() === "postmaster" && (domain === "" || this.#domains.local.has(domainKey(domain)));
+  }
+
+  #postmaster(recipient: Recipient): RcptDecision {
+    const { postmaster, local } = this.#domains;
+    const [home] = local;
+    const mailbox =
+      postmaster ??
+      (recipient.mailbox.domain !== "" ? recipient.mailbox : home === undefined ? undefined : { localPart: "postmaster", domain: home });
+    if (mailbox === undefined)
+      return refuse(noSuchUser, "no domains.postmaster is set and no domain is local: there is nobody to give it to");
+    return { kind: "accept", as: { ...recipient, mailbox } };
+  }
+}
