@@ -5,8 +5,9 @@
  * 1. A check whose values had problems of their own says nothing.
  * 2. What would only show when mail is lost or loops is found here.
  */
+import { matchesDomain } from "../delivery/route.ts";
 import { isLoopback, isUnspecified } from "../net/address.ts";
-import { type DomainPattern, everywhere, type ListenEndpoint } from "./kinds.ts";
+import { everywhere, type ListenEndpoint } from "./kinds.ts";
 import type { Problems, ReadTables } from "./parse.ts";
 
 export function check(read: ReadTables, problems: Problems): void {
@@ -96,18 +97,6 @@ function checkRoutes(read: ReadTables, problems: Problems): void {
 function reaches(host: string, listening: string): boolean {
   if (host === listening || (host === "localhost" && isLoopback(listening))) return true;
   return isUnspecified(listening) && (host === "localhost" || (isLoopback(host) && host.includes(":") === listening.includes(":")));
-}
-
-/** Whether a route's pattern takes a domain (both as domain keys). */
-export function matchesDomain(pattern: DomainPattern, domain: string): boolean {
-  switch (pattern.kind) {
-    case "any":
-      return true;
-    case "exact":
-      return domain === pattern.domain;
-    case "below":
-      return domain.endsWith(`.${pattern.domain}`);
-  }
 }
 
 function checkDelivery(read: ReadTables, problems: Problems): void {

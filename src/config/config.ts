@@ -7,13 +7,14 @@
  * 3. `parseConfig` is pure but for the machine's name, which it is given.
  */
 import { resolve } from "node:path";
+import type { Route } from "../delivery/route.ts";
 import { isDomain } from "../mail/domain.ts";
 import type { ListenerKind } from "../mail/event.ts";
 import type { Mailbox } from "../mail/mailbox.ts";
 import type { Families } from "../net/resolver.ts";
 import type { ServerOptions } from "../server/options.ts";
 import { check } from "./checks.ts";
-import { type DomainPattern, everywhere, type ListenEndpoint, type RouteTarget } from "./kinds.ts";
+import { everywhere, type ListenEndpoint } from "./kinds.ts";
 import { type ReadTables, readText } from "./parse.ts";
 import type { ConfigProblem } from "./problem.ts";
 import type { RouteTable, Tables } from "./schema.ts";
@@ -27,11 +28,6 @@ export type TlsSetting =
   | { readonly kind: "self-signed" }
   /** Absolute paths. */
   | { readonly kind: "files"; readonly certificate: string; readonly key: string };
-
-export interface RouteSetting {
-  readonly domain: DomainPattern;
-  readonly to: RouteTarget;
-}
 
 export interface DomainSettings {
   /** Domain keys. */
@@ -70,7 +66,7 @@ export interface Config {
   readonly dns: { readonly servers?: readonly string[]; readonly timeout: number };
   readonly delivery: DeliverySettings;
   /** In the order of the file: the first match wins. */
-  readonly routes: readonly RouteSetting[];
+  readonly routes: readonly Route[];
   /** As SmtpServer takes them. */
   readonly server: ServerOptions;
   readonly queue: { readonly minimumFree: number };

@@ -7,11 +7,10 @@ export {
   type ListenSetting,
   type ParseOptions,
   parseConfig,
-  type RouteSetting,
   type TlsSetting,
 } from "./config.ts";
 export { type Environment, readEnvironment } from "./environment.ts";
 export { formatProblem, formatProblems } from "./format.ts";
-export type { DomainPattern, ListenEndpoint, RouteTarget } from "./kinds.ts";
+export type { ListenEndpoint } from "./kinds.ts";
 export type { ConfigProblem } from "./problem.ts";
 export { type ReadResult, readCertificate, readConfig } from "./read-config.ts";

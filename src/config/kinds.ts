@@ -5,7 +5,9 @@
  * 1. A kind reads the value as TOML gives it, and yields what the program works with (milliseconds, octets, parsed addresses).
  * 2. `expected` stands in the problem and in the reference alike, so that they cannot differ.
  */
+
 import { z } from "zod";
+import type { DomainPattern, NextHop } from "../delivery/route.ts";
 import { domainKey, isDomain, toAscii } from "../mail/domain.ts";
 import { type Mailbox, mailboxKey, parseMailbox } from "../mail/mailbox.ts";
 import { canonicalAddress, type Endpoint, formatEndpoint, parseEndpoint } from "../net/address.ts";
@@ -126,13 +128,6 @@ export const dnsServer = kind(
   }),
 );
 
-/** Which domains a route is for. */
-export type DomainPattern =
-  | { readonly kind: "any" }
-  | { readonly kind: "exact"; readonly domain: string }
-  /** Every domain below this one, itself not included. */
-  | { readonly kind: "below"; readonly domain: string };
-
 export const domainPattern = kind(
   'a domain name, "*.example.test" for all below it, or "*" for any',
   ofText((value): DomainPattern | undefined => {
@@ -144,11 +139,9 @@ export const domainPattern = kind(
   }),
 );
 
-export type RouteTarget = { readonly kind: "mx" } | { readonly kind: "host"; readonly host: string; readonly port: number };
-
 export const routeTarget = kind(
   '"mx", or a server as "smtp://host:port"',
-  ofText((value): RouteTarget | undefined => {
+  ofText((value): NextHop | undefined => {
     if (value === "mx") return { kind: "mx" };
     if (!value.startsWith("smtp://")) return undefined;
     const endpoint = parseEndpoint(value.slice("smtp://".length), 25);

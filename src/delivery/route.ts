@@ -13,24 +13,35 @@ export type NextHop =
   /** One host, whatever DNS says of the domain. */
   | { readonly kind: "host"; readonly host: string; readonly port: number };
 
+/** Which domains a route is for; `domain` is a domain key. */
+export type DomainPattern =
+  | { readonly kind: "any" }
+  | { readonly kind: "exact"; readonly domain: string }
+  /** Every domain below this one, itself not included. */
+  | { readonly kind: "below"; readonly domain: string };
+
 export interface Route {
-  /** A domain; `*.example.test` for all below it; `*` for all. */
-  readonly domain: string;
+  readonly domain: DomainPattern;
   readonly to: NextHop;
 }
 
-export const byMx: NextHop = { kind: "mx" };
+const byMx: NextHop = { kind: "mx" };
 
 export function routeFor(routes: readonly Route[], domain: string): NextHop {
   const key = domainKey(domain);
-  return routes.find((route) => matches(route.domain, key))?.to ?? byMx;
+  return routes.find((route) => matchesDomain(route.domain, key))?.to ?? byMx;
 }
 
-function matches(pattern: string, key: string): boolean {
-  if (pattern === "*") return true;
-  return pattern.startsWith("*.")
-    ? key.endsWith(domainKey(pattern.slice(1))) && key.length > pattern.length - 1
-    : domainKey(pattern) === key;
+/** Whether a route's pattern takes a domain (both as domain keys). */
+export function matchesDomain(pattern: DomainPattern, domain: string): boolean {
+  switch (pattern.kind) {
+    case "any":
+      return true;
+    case "exact":
+      return domain === pattern.domain;
+    case "below":
+      return domain.endsWith(`.${pattern.domain}`);
+  }
 }
 
 /** Mail with the same key shares connections, back-off and limits. */

@@ -4,6 +4,8 @@ import type { Reply } from "../mail/reply.ts";
 export interface Capabilities {
   /** EHLO was understood; false after HELO. */
   readonly extended: boolean;
+  /** What the server calls itself; "" where it did not say. */
+  readonly name: string;
   /** Keyword in upper case -> parameters as written, "" where there are none. */
   readonly keywords: ReadonlyMap<string, string>;
   /** Octets; `undefined`: SIZE is not offered, 0: offered without a limit (RFC 1870 4). */
@@ -35,6 +37,7 @@ export function parseCapabilities(reply: Reply | undefined): Capabilities {
   const size = keywords.get("SIZE");
   return {
     extended: reply !== undefined,
+    name: reply?.text.split(/[ \n]/, 1)[0] ?? "",
     keywords,
     size: size === undefined ? undefined : /^\d{1,15}$/.test(size) ? Number(size) : 0,
     mechanisms: [...new Set(words)].filter((word) => word !== ""),

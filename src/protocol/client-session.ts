@@ -7,20 +7,23 @@
  * 3. After STARTTLS all that was learnt is forgotten; bytes behind its reply end the session (RFC 3207 4.2, CVE-2021-38371 and kin).
  * 4. No password is sent outside TLS unless that was named as allowed; AUTH that was asked for is never skipped.
  * 5. Every recipient gets exactly one result: what is lost before the final dot is `lost`, what is lost after it is `unknown`.
+ *    The last octet of BDAT LAST is its final dot, told by `endContent` or not.
  * 6. Nothing with a CR, LF or other control reaches a command line: it throws before a byte is written.
+ * 7. UTF-8 in an address goes out under SMTPUTF8 alone; else its domain goes as A-labels, and a UTF-8 local part throws.
  */
-import { type Envelope, formatReversePath, type Recipient } from "../mail/envelope.ts";
-import { formatMailbox } from "../mail/mailbox.ts";
-import { isPermanent, isPositive, type Reply, reply } from "../mail/reply.ts";
+
+import type { Envelope, Recipient } from "../mail/envelope.ts";
+import { isPermanent, isPositive, isTemporary, type Reply, reply } from "../mail/reply.ts";
 import { decodeBase64, encodeBase64 } from "../util/base64.ts";
 import { utf8 } from "../util/bytes.ts";
+import { Fifo } from "../util/fifo.ts";
 import { type Capabilities, noCapabilities, parseCapabilities } from "./capabilities.ts";
 import { type ClientState, clientStates } from "./client-states.ts";
 import { DotStuffer } from "./dot-stuffer.ts";
+import { assertLine, mailCommand, rcptCommand } from "./envelope-commands.ts";
 import { ReplyParser } from "./reply-parser.ts";
 import { chooseMechanism, type PasswordCredentials } from "./sasl/choose.ts";
 import type { ClientMechanism } from "./sasl/mechanism.ts";
-import { encodeXtext } from "./xtext.ts";
 
 export interface ClientSessionOptions {
   /** The name that EHLO gives: a domain or an address literal. */
@@ -97,6 +100,8 @@ interface Transaction {
   answered: number;
 }
 
+/** RFC 5321 4.5.3.1.4, CRLF included; RFC 4954 4 holds AUTH with an initial response to it. */
+const COMMAND_LINE_LIMIT = 512;
 /** RFC 4954 has no limit on challenges; no mechanism needs more than a few. */
 const CHALLENGES_LIMIT = 10;
 
@@ -105,8 +110,10 @@ export class ClientSession {
   readonly #parser = new ReplyParser();
   #capabilities: Capabilities = noCapabilities;
   #secured: boolean;
-  #expected: Expected[] = [{ state: "greeting" }];
-  #todo: { readonly line: string; readonly expected: Expected }[] = [];
+  readonly #expected = new Fifo<Expected>();
+  readonly #todo = new Fifo<{ readonly line: string; readonly expected: Expected }>();
+  /** Replies to BDAT LAST that came before `endContent` was called. */
+  #early: Reply[] = [];
   #output: Uint8Array[] = [];
   #text = "";
   #events: ClientEvent[] = [];
@@ -122,6 +129,7 @@ export class ClientSession {
   constructor(options: Partial<ClientSessionOptions> & Pick<ClientSessionOptions, "name">) {
     this.#options = { protocol: "smtp", tls: "opportunistic", passwordInClear: false, ...options };
     this.#secured = this.#options.tls === "implicit";
+    this.#expected.push({ state: "greeting" });
     assertLine(this.#options.name, "EHLO name");
   }
 
@@ -136,17 +144,16 @@ export class ClientSession {
 
   /** What it waits for now; its time-out and phrase are in `clientStates`. */
   get state(): ClientState {
-    return this.#sending ?? this.#expected[0]?.state ?? "idle";
+    return this.#sending ?? this.#expected.peek()?.state ?? "idle";
   }
 
   receive(chunk: Uint8Array): void {
     if (this.#over) return;
-    try {
-      for (const answer of this.#parser.push(chunk)) this.#take(answer);
-    } catch (error) {
-      this.#fail({ state: this.state, why: (error as Error).message, lasting: "temporary", about: "protocol" });
-    }
-    if (this.#expected[0]?.state === "handshake" && !this.#parser.idle) this.#injected();
+    for (const answer of this.#parser.push(chunk)) this.#take(answer);
+    const { fault, idle } = this.#parser;
+    if (this.#expected.peek()?.state === "handshake") {
+      if (!idle) this.#injected();
+    } else if (fault !== undefined) this.#fail({ state: this.state, why: fault.message, lasting: "temporary", about: "protocol" });
   }
 
   next(): ClientEvent | undefined {
@@ -163,17 +170,24 @@ export class ClientSession {
 
   /** The TLS handshake is done. */
   upgraded(): void {
-    if (this.#expected[0]?.state !== "handshake") throw new Error("no TLS handshake is due");
+    if (this.#expected.peek()?.state !== "handshake") throw new Error("no TLS handshake is due");
     this.#expected.shift();
     this.#secured = true;
     this.#capabilities = noCapabilities;
     this.#hello();
   }
 
-  /** Begins a transaction. Throws a TypeError for addresses that cannot stand in a command. */
+  /**
+   * Begins a transaction. Throws a TypeError for addresses and parameters that cannot stand in a command, and for an envelope
+   * without recipients; nothing is written then. Content larger than the server takes (SIZE) is "done" at once, unsent.
+   */
   begin(envelope: Envelope, { via, size }: TransactionOptions): void {
-    if (!this.idle) throw new Error(`the session is not idle: ${clientStates[this.state].doing}`);
-    const lines = [this.#mailLine(envelope, size), ...envelope.recipients.map((recipient) => this.#rcptLine(recipient))];
+    this.#assertIdle();
+    if (envelope.recipients.length === 0) throw new TypeError("the envelope has no recipients");
+    const lines = [
+      mailCommand(envelope, size, this.#capabilities),
+      ...envelope.recipients.map((recipient) => rcptCommand(recipient, envelope.smtpUtf8, this.#capabilities)),
+    ];
     this.#transaction = {
       recipients: envelope.recipients,
       via,
@@ -185,6 +199,11 @@ export class ClientSession {
       sent: 0,
       answered: 0,
     };
+    const limit = this.#capabilities.size ?? 0; // 0: no limit is known (RFC 1870 4)
+    if (limit > 0 && size > limit) {
+      const refusal = reply(552, "5.3.4", `Message of ${size} octets exceeds the ${limit} octets that the server announced`);
+      return this.#finish(() => ({ kind: "refused", reply: refusal, state: "mail" }));
+    }
     if (this.#stale) this.#todo.push({ line: "RSET", expected: { state: "rset" } });
     this.#stale = true;
     this.#todo.push({ line: lines[0] as string, expected: { state: "mail" } });
@@ -214,19 +233,23 @@ export class ClientSession {
     if (transaction.via === "DATA") transaction.stuffer.end(this.#output);
     else if (transaction.sent < transaction.size) throw new RangeError(`content is shorter than the ${transaction.size} octets announced`);
     this.#sending = undefined;
-    const replies = this.#options.protocol === "lmtp" ? transaction.accepted.length : 1;
-    for (let i = 0; i < replies; i++) this.#expected.push({ state: "sent-dot" });
+    for (let i = this.#repliesToContent(); i > 0; i--) this.#expected.push({ state: "sent-dot" });
+    const early = this.#early;
+    this.#early = [];
+    for (const answer of early) this.#take(answer);
   }
 
   /** Any other command, such as NOOP or VRFY; "reply" answers it. */
   command(line: string): void {
     assertLine(line, "command");
-    if (!this.idle) throw new Error(`the session is not idle: ${clientStates[this.state].doing}`);
+    this.#assertIdle();
     this.#send(line, { state: line.toUpperCase() === "RSET" ? "rset" : "command" });
   }
 
+  /** Says QUIT; "closed" answers it. Throws where something is under way: in the middle of content it would be content. */
   quit(): void {
     if (this.#over || this.#leaving) return;
+    this.#assertIdle();
     this.#leaving = true;
     this.#send("QUIT", { state: "quit" });
   }
@@ -234,6 +257,7 @@ export class ClientSession {
   /** The stream is gone or timed out: settles what was under way. */
   lost(why: string): void {
     if (this.#over) return;
+    if (this.#contentComplete()) this.endContent();
     const state = this.state;
     this.#over = true;
     if (this.#transaction !== undefined) this.#loseTransaction(why, state);
@@ -282,10 +306,12 @@ export class ClientSession {
   }
 
   #unasked(answer: Reply): void {
+    if (this.#contentComplete() && this.#early.length < this.#repliesToContent()) return void this.#early.push(answer);
     if (this.#sending === "content" && !isPositive(answer)) {
       // Refused in the middle of the content (a full disk, an endless message): the session cannot be used further.
       this.#over = true;
-      return this.#finish((index) => this.#transaction?.results[index] ?? { kind: "refused", reply: answer, state: "content" });
+      const refusal = asRefusal(answer);
+      return this.#finish((index) => this.#transaction?.results[index] ?? { kind: "refused", reply: refusal, state: "content" });
     }
     if (answer.code === 421) {
       this.#over = true;
@@ -301,6 +327,17 @@ export class ClientSession {
     });
   }
 
+  /** The server has all octets of BDAT LAST, and may answer, though `endContent` was not called. */
+  #contentComplete(): boolean {
+    const transaction = this.#transaction;
+    return this.#sending === "content" && transaction?.via === "BDAT" && transaction.sent === transaction.size;
+  }
+
+  /** LMTP answers the content once for each recipient that it took (RFC 2033 4.2). */
+  #repliesToContent(): number {
+    return this.#options.protocol === "lmtp" ? (this.#transaction?.accepted.length ?? 0) : 1;
+  }
+
   #hello(): void {
     const verb = this.#options.protocol === "lmtp" ? "LHLO" : "EHLO";
     this.#send(`${verb} ${this.#options.name}`, { state: "ehlo" });
@@ -311,6 +348,7 @@ export class ClientSession {
       this.#capabilities = parseCapabilities(state === "ehlo" ? answer : undefined);
       return this.#secureOrLogin();
     }
+    // RFC 5321 3.2: a server that does not know EHLO is spoken to with HELO.
     const mayBeOld = state === "ehlo" && isPermanent(answer) && this.#options.protocol === "smtp" && !this.#secured;
     if (mayBeOld) return this.#send(`HELO ${this.#options.name}`, { state: "helo" });
     this.#refuse(state, answer, "hello");
@@ -367,7 +405,9 @@ export class ClientSession {
     this.#mechanism = mechanism;
     const initial = mechanism.initial();
     const response = initial === undefined ? "" : ` ${initial.length === 0 ? "=" : encodeBase64(initial)}`;
-    this.#send(`AUTH ${mechanism.name}${response}`, { state: "auth" });
+    // RFC 4954 4: a response that makes the command too long waits for the challenge.
+    const fits = `AUTH ${mechanism.name}${response}`.length + 2 <= COMMAND_LINE_LIMIT;
+    this.#send(`AUTH ${mechanism.name}${fits ? response : ""}`, { state: "auth" });
   }
 
   #authAnswered(answer: Reply): void {
@@ -395,29 +435,6 @@ export class ClientSession {
 
   // The transaction
 
-  #mailLine(envelope: Envelope, size: number): string {
-    const { extended, size: limit, eightBitMime, binaryMime, smtpUtf8, dsn } = this.#capabilities;
-    let line = `MAIL FROM:${formatReversePath(envelope.reversePath)}`;
-    if (extended && limit !== undefined) line += ` SIZE=${size}`;
-    if (envelope.body === "BINARYMIME" ? binaryMime : envelope.body === "8BITMIME" && eightBitMime) line += ` BODY=${envelope.body}`;
-    if (envelope.smtpUtf8 && smtpUtf8) line += " SMTPUTF8";
-    if (dsn && envelope.ret !== undefined) line += ` RET=${envelope.ret}`;
-    if (dsn && envelope.envelopeId !== undefined) line += ` ENVID=${encodeXtext(envelope.envelopeId)}`;
-    assertLine(line, "reverse-path");
-    return line;
-  }
-
-  #rcptLine(recipient: Recipient): string {
-    let line = `RCPT TO:<${formatMailbox(recipient.mailbox)}>`;
-    if (this.#capabilities.dsn) {
-      const { notify, originalRecipient } = recipient;
-      if (notify !== undefined) line += ` NOTIFY=${notify.length === 0 ? "NEVER" : notify.join(",").toUpperCase()}`;
-      if (originalRecipient !== undefined) line += ` ORCPT=${originalRecipient.type};${encodeXtext(originalRecipient.address)}`;
-    }
-    assertLine(line, "forward-path");
-    return line;
-  }
-
   /** Sends the next command, or all of them where the server takes a group. */
   #proceed(): void {
     if (this.#todo.length === 0 || (this.#expected.length > 0 && !this.#capabilities.pipelining)) return;
@@ -426,16 +443,15 @@ export class ClientSession {
       if (first !== undefined) this.#send(first.line, first.expected);
       return;
     }
-    for (const { line, expected } of this.#todo) this.#send(line, expected);
-    this.#todo = [];
+    for (let next = this.#todo.shift(); next !== undefined; next = this.#todo.shift()) this.#send(next.line, next.expected);
   }
 
   #mailAnswered(answer: Reply): void {
     const transaction = this.#transaction as Transaction;
     if (isPositive(answer)) return this.#proceed();
     transaction.mailRefused = true;
-    transaction.results.fill({ kind: "refused", reply: answer, state: "mail" });
-    this.#todo = [];
+    transaction.results.fill({ kind: "refused", reply: asRefusal(answer), state: "mail" });
+    this.#todo.clear();
     if (this.#expected.length === 0) this.#finish();
   }
 
@@ -444,8 +460,8 @@ export class ClientSession {
     if (transaction.mailRefused) {
       // It came behind a refused MAIL in one group and says nothing of its own.
     } else if (isPositive(answer)) transaction.accepted.push(index);
-    else transaction.results[index] = { kind: "refused", reply: asTooManyRecipients(answer), state: "rcpt" };
-    if (this.#todo[0]?.expected.state === "data" && transaction.accepted.length === 0) this.#todo = [];
+    else transaction.results[index] = { kind: "refused", reply: asTooManyRecipients(asRefusal(answer)), state: "rcpt" };
+    if (this.#todo.peek()?.expected.state === "data" && transaction.accepted.length === 0) this.#todo.clear();
     this.#proceed();
     if (this.#expected.length === 0) this.#recipientsAnswered(transaction);
   }
@@ -462,7 +478,7 @@ export class ClientSession {
   #dataAnswered(answer: Reply): void {
     const transaction = this.#transaction as Transaction;
     if (answer.code !== 354) {
-      const refusal: Reply = isPositive(answer) ? reply(451, "4.5.0", `Unexpected reply to DATA: ${answer.code} ${answer.text}`) : answer;
+      const refusal = asRefusal(answer);
       return this.#finish((index) => transaction.results[index] ?? { kind: "refused", reply: refusal, state: "data" });
     }
     if (transaction.accepted.length === 0) {
@@ -478,7 +494,7 @@ export class ClientSession {
     const transaction = this.#transaction as Transaction;
     const result: RecipientResult = isPositive(answer)
       ? { kind: "accepted", reply: answer }
-      : { kind: "refused", reply: answer, state: "sent-dot" };
+      : { kind: "refused", reply: asRefusal(answer), state: "sent-dot" };
     if (this.#options.protocol !== "lmtp" || transaction.accepted.length === 0) {
       this.#stale = false;
       return this.#finish((index) => transaction.results[index] ?? result);
@@ -499,11 +515,16 @@ export class ClientSession {
     const results = transaction.recipients.map((_, index) => resultOf?.(index) ?? (transaction.results[index] as RecipientResult));
     this.#transaction = undefined;
     this.#sending = undefined;
-    this.#todo = [];
+    this.#todo.clear();
     this.#events.push({ type: "done", results });
   }
 
   // Small tools
+
+  #assertIdle(): void {
+    if (this.idle) return;
+    throw new Error(`the session is not idle: ${this.#over || this.#leaving ? "it is over" : clientStates[this.state].doing}`);
+  }
 
   #send(line: string, expected: Expected): void {
     this.#text += `${line}\r\n`;
@@ -523,7 +544,8 @@ export class ClientSession {
 
   #fail(failure: SessionFailure): void {
     if (this.#over) return;
-    if (this.#transaction !== undefined) this.#loseTransaction(failure.why, failure.state);
+    if (this.#contentComplete()) this.endContent();
+    if (this.#transaction !== undefined) this.#loseTransaction(failure.why, this.state);
     this.#over = true;
     if (failure.about !== "protocol") this.#text += "QUIT\r\n";
     this.#events.push({ type: "failed", failure });
@@ -539,6 +561,8 @@ export function asTooManyRecipients(answer: Reply): Reply {
   return means ? { code: 452, status: "4.5.3", text: answer.text } : answer;
 }
 
-function assertLine(text: string, what: string): void {
-  if (/[\x00-\x1f\x7f]/.test(text)) throw new TypeError(`${what} holds a control character: ${JSON.stringify(text)}`);
+/** A yes, or a 3xx, where it makes no sense: nothing is known to have failed for good (RFC 5321 4.3.2). */
+function asRefusal(answer: Reply): Reply {
+  if (isTemporary(answer) || isPermanent(answer)) return answer;
+  return reply(451, "4.5.0", `Unexpected reply: ${answer.code} ${answer.text}`);
 }

@@ -27,5 +27,12 @@ export function parseCommand(line: Uint8Array): Command | undefined {
   let end = 0;
   while (end < text.length && text[end] !== " " && text[end] !== "\t") end++;
   const verb = text.slice(0, end).toUpperCase();
-  return { verb, argument: end === text.length ? "" : text.slice(end + 1).trimEnd() };
+  return { verb, argument: end === text.length ? "" : withoutEndSpace(text, end + 1) };
+}
+
+/** Without the spaces and tabs at the end: other white space of Unicode is text. */
+function withoutEndSpace(text: string, from: number): string {
+  let end = text.length;
+  while (end > from && (text[end - 1] === " " || text[end - 1] === "\t")) end--;
+  return text.slice(from, end);
 }

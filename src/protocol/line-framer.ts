@@ -9,6 +9,7 @@
  * 4. The bytes behind the last line taken can be taken raw (DATA, BDAT) or forgotten (STARTTLS).
  */
 import { CR, concat, EMPTY, LF } from "../util/bytes.ts";
+import { Fifo } from "../util/fifo.ts";
 
 export type Framed =
   | { readonly kind: "line"; readonly bytes: Uint8Array }
@@ -20,7 +21,7 @@ const TOO_LONG: Framed = { kind: "too-long" };
 
 export class LineFramer {
   readonly #limit: number;
-  #chunks: Uint8Array[] = [];
+  readonly #chunks = new Fifo<Uint8Array>();
   #current: Uint8Array = EMPTY;
   #at = 0;
   #partial: Uint8Array[] = [];
@@ -37,7 +38,8 @@ export class LineFramer {
 
   push(chunk: Uint8Array): void {
     if (chunk.length === 0) return;
-    if (this.#at < this.#current.length) this.#chunks.push(chunk);
+    // What waits goes first, even when the piece before it has been taken already.
+    if (this.#at < this.#current.length || this.#chunks.length > 0) this.#chunks.push(chunk);
     else {
       this.#current = chunk;
       this.#at = 0;
@@ -64,20 +66,18 @@ export class LineFramer {
   /** Puts back the tail of what `takeRaw` gave. */
   putBack(rest: Uint8Array): void {
     if (rest.length === 0) return;
-    if (this.#at < this.#current.length) this.#chunks.unshift(this.#current.subarray(this.#at));
+    if (this.#at < this.#current.length) throw new Error("bytes are put back only before others are read");
     this.#current = rest;
     this.#at = 0;
   }
 
-  /** Forgets all that was not read; true where there was something. */
-  clear(): boolean {
-    const had = this.#at < this.#current.length || this.#chunks.length > 0 || this.#partialSize > 0 || this.#afterCr;
-    this.#chunks = [];
+  /** Forgets all that was not read. */
+  clear(): void {
+    this.#chunks.clear();
     this.#current = EMPTY;
     this.#at = 0;
     this.#dropPartial();
     this.#afterCr = this.#skipping = this.#bare = false;
-    return had;
   }
 
   #advance(): boolean {

@@ -8,7 +8,7 @@
 import type { BodyType, NotifyOn, OriginalRecipient } from "../mail/envelope.ts";
 import { type Reply, reply } from "../mail/reply.ts";
 import type { Parameter } from "./path.ts";
-import { decodeXtext } from "./xtext.ts";
+import { decodeUtf8Address, decodeXtext } from "./xtext.ts";
 
 /** What MAIL may say beside the reverse-path. */
 export interface MailParameters {
@@ -132,18 +132,6 @@ const rcptReaders: Readonly<Record<string, Reader<RcptParameters>>> = {
 
 const isNotifyOn = (word: string): word is NotifyOn => word === "success" || word === "failure" || word === "delay";
 const isPrintableAscii = (text: string): boolean => /^[\x20-\x7e]*$/.test(text);
-
-/** utf-8-addr-xtext and utf-8-addr-unitext of RFC 6533 3: `\x{20AC}` stands for a character. */
-function decodeUtf8Address(text: string): string | undefined {
-  let good = true;
-  const decoded = text.replace(/\\x\{([0-9A-F]{2,6})\}/g, (_, hex: string) => {
-    const point = Number.parseInt(hex, 16);
-    good &&= point <= 0x10ffff && !(point >= 0xd800 && point <= 0xdfff);
-    return good ? String.fromCodePoint(point) : "";
-  });
-  if (!good) return undefined;
-  return decoded.replace(/\+([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
-}
 
 /** The parameters of MAIL, or the reply that refuses them. */
 export function readMailParameters(parameters: readonly Parameter[], support: ParameterSupport): MailParameters | Reply {

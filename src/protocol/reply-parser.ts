@@ -6,9 +6,11 @@
  * 2. Lenient in line ends and text, since a client can only lose by being strict there; strict in codes, since a wrong
  *    one could make a refusal look like a yes.
  * 3. Lines, and lines of a reply, are limited.
+ * 4. Replies that came before a fault count, however the bytes were cut: a 250 behind which garbage follows is a 250.
+ * 5. Controls in the text become spaces: a reply ends up in logs, terminals and bounces.
  */
 import { type Reply, replyFromLines } from "../mail/reply.ts";
-import { concat, fromLatin1, fromUtf8, LF } from "../util/bytes.ts";
+import { CR, concat, fromLatin1, fromUtf8, LF } from "../util/bytes.ts";
 
 /** RFC 5321 4.5.3.1.5 says 512; servers that write more are met. */
 export const REPLY_LINE_LIMIT = 4096;
@@ -24,22 +26,35 @@ export class ReplyParser {
   #partialSize = 0;
   #code: number | undefined;
   #lines: string[] = [];
+  #fault: MalformedReply | undefined;
 
-  /** Some part of a reply, or more than one reply, has been read and not been handed on. */
+  /** No part of an unfinished reply has been read. */
   get idle(): boolean {
-    return this.#partialSize === 0 && this.#code === undefined;
+    return this.#partialSize === 0 && this.#code === undefined && this.#fault === undefined;
   }
 
-  /** The replies that end in this chunk, in order. Throws MalformedReply; the session cannot go on then. */
+  /** Set once something came that is no reply: nothing is read from there on and the session cannot go on. */
+  get fault(): MalformedReply | undefined {
+    return this.#fault;
+  }
+
+  /** The replies that end in this chunk, in order, up to a fault. */
   push(chunk: Uint8Array): Reply[] {
     const replies: Reply[] = [];
-    let start = 0;
-    for (let lf = chunk.indexOf(LF); lf >= 0; lf = chunk.indexOf(LF, start)) {
-      const reply = this.#line(this.#whole(chunk.subarray(start, lf)));
-      if (reply !== undefined) replies.push(reply);
-      start = lf + 1;
+    if (this.#fault !== undefined) return replies;
+    try {
+      let start = 0;
+      for (let lf = chunk.indexOf(LF); lf >= 0; lf = chunk.indexOf(LF, start)) {
+        const reply = this.#line(this.#whole(chunk.subarray(start, lf)));
+        if (reply !== undefined) replies.push(reply);
+        start = lf + 1;
+      }
+      if (start < chunk.length) this.#keep(chunk.slice(start));
+    } catch (error) {
+      if (!(error instanceof MalformedReply)) throw error;
+      this.#fault = error;
+      this.#partial = [];
     }
-    if (start < chunk.length) this.#keep(chunk.slice(start));
     return replies;
   }
 
@@ -60,7 +75,7 @@ export class ReplyParser {
 
   #line(bytes: Uint8Array): Reply | undefined {
     if (bytes.length > REPLY_LINE_LIMIT) throw new MalformedReply(`reply line longer than ${REPLY_LINE_LIMIT} octets`);
-    const text = (fromUtf8(bytes) ?? fromLatin1(bytes)).replace(/\r+$/, "");
+    const text = textOf(bytes);
     const [, digits, mark, rest] = /^([2-5]\d\d)(?:([ -])(.*))?$/s.exec(text) ?? [];
     if (digits === undefined) throw new MalformedReply(`not an SMTP reply: ${JSON.stringify(text.slice(0, 80))}`);
     const code = Number(digits);
@@ -74,4 +89,11 @@ export class ReplyParser {
     this.#lines = [];
     return reply;
   }
+}
+
+function textOf(bytes: Uint8Array): string {
+  let end = bytes.length;
+  while (end > 0 && bytes[end - 1] === CR) end--;
+  const line = bytes.subarray(0, end);
+  return (fromUtf8(line) ?? fromLatin1(line)).replace(/[\x00-\x1f\x7f-\x9f]/g, " ");
 }

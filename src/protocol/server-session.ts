@@ -15,6 +15,7 @@ import { isAsciiMailbox, type Mailbox } from "../mail/mailbox.ts";
 import { formatReply, type Reply, reply } from "../mail/reply.ts";
 import { decodeBase64, encodeBase64 } from "../util/base64.ts";
 import { fromLatin1, utf8 } from "../util/bytes.ts";
+import { Fifo } from "../util/fifo.ts";
 import { type Command, parseCommand } from "./command.ts";
 import { DataFramer } from "./data-framer.ts";
 import { AUTH_LINE, notImplemented, otherProtocols, type Phase, ruleOf, type Verb } from "./grammar.ts";
@@ -122,7 +123,7 @@ export class ServerSession {
   #early = false;
   /** Set once content is refused while it still comes: the rest is dropped and this is answered at its end. */
   #contentRefusal: Reply | undefined;
-  #events: ServerEvent[] = [];
+  readonly #events = new Fifo<ServerEvent>();
 
   constructor(options: Pick<ServerSessionOptions, "hostname"> & Partial<ServerSessionOptions>) {
     this.#options = { ...defaultServerSessionOptions, ...options };
@@ -267,7 +268,7 @@ export class ServerSession {
     this.#mode = "closing";
     this.#waiting = "none";
     this.#framer.clear();
-    this.#events = [];
+    this.#events.clear();
   }
 
   // Lines
@@ -397,7 +398,7 @@ export class ServerSession {
 
   #continueAuthentication(line: Uint8Array | undefined): void {
     this.#mode = "commands";
-    if (line === undefined) return this.#cancelAuthentication(say.lineTooLong);
+    if (line === undefined) return this.#cancelAuthentication(say.authLineTooLong);
     const text = fromLatin1(line);
     if (text === "*") return this.#cancelAuthentication(say.authCancelled);
     this.#respond(text);
@@ -605,7 +606,7 @@ export class ServerSession {
     if (refusal === undefined) return this.#ask("content-end", { type: "content-end", size: this.#size });
     this.#endTransaction();
     this.#events.push(RESET);
-    this.#refused("DATA", refusal);
+    this.#refused(this.#via, refusal);
   }
 
   // Small tools

@@ -1,4 +1,11 @@
-/** xtext, RFC 3461 4: printable ASCII in which "+" and two upper-case hex digits stand for an octet. */
+/**
+ * How DSN parameters are written.
+ *
+ * Rules
+ * 1. xtext (RFC 3461 4): printable ASCII in which "+" and two upper-case hex digits stand for an octet.
+ * 2. An address of the type "utf-8" (RFC 6533 3) has its own: `\x{20AC}` stands for a character. It is always written in
+ *    ASCII, so that a next hop without SMTPUTF8 takes it; it is read with UTF-8 in it, too.
+ */
 import { fromUtf8, utf8 } from "../util/bytes.ts";
 
 /** The octets as text, or `undefined` where it is not xtext or not UTF-8. */
@@ -24,4 +31,22 @@ export function encodeXtext(text: string): string {
     out += plain ? String.fromCharCode(octet) : `+${octet.toString(16).toUpperCase().padStart(2, "0")}`;
   }
   return out;
+}
+
+/** utf-8-addr-xtext or utf-8-addr-unitext as text, or `undefined` where it names no character. */
+export function decodeUtf8Address(text: string): string | undefined {
+  let good = true;
+  const decoded = text.replace(/\\x\{([0-9A-F]{2,6})\}/g, (_, hex: string) => {
+    const point = Number.parseInt(hex, 16);
+    good &&= point <= 0x10ffff && !(point >= 0xd800 && point <= 0xdfff);
+    return good ? String.fromCodePoint(point) : "";
+  });
+  return good ? decoded : undefined;
+}
+
+/** utf-8-addr-xtext: "+", "=" and "\" are characters to be written as such, too. */
+export function encodeUtf8Address(text: string): string {
+  return text.replace(/[^\x21-\x2a\x2c-\x3c\x3e-\x5b\x5d-\x7e]/gu, (character) => {
+    return `\\x{${(character.codePointAt(0) as number).toString(16).toUpperCase().padStart(2, "0")}}`;
+  });
 }

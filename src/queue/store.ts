@@ -58,7 +58,7 @@ export interface QueuedRecipientSummary {
   readonly mailbox: Mailbox;
   readonly state: "active" | "deferred";
   readonly attempts: number;
-  /** When it is tried next; for active ones, when the lease ends. */
+  /** When it is tried next; for active ones, when they fell due. */
   readonly due: number;
   /** The last reason, as one line; "" before the first attempt. */
   readonly last: string;
@@ -81,11 +81,17 @@ export interface QueueStats {
 }
 
 export interface QueueStore {
-  /** A writer for content that is arriving; `sizeHint` is the size that the client declared. Nothing is queued by it. */
+  /**
+   * A writer for content that is arriving; `sizeHint` is the size that the client declared. Nothing is queued by it.
+   * Throws a StoreError: full, where the size would leave less free space than is kept for settling.
+   */
   receive(sizeHint?: number): ContentWriter;
   /** Queues a complete message. Rejects with a StoreError; nothing of the message is then kept. */
   enqueue(message: NewMessage, options: EnqueueOptions): Promise<void>;
-  /** Up to `limit` recipients that are due at `now`, as messages; they are the caller's until settled. Oldest due first. */
+  /**
+   * Up to `limit` recipients that are due at `now`, as messages; they are the caller's until settled. Oldest due first.
+   * May bring fewer than are due, to bound what is in memory; brings none only where nothing is due that can be read.
+   */
   lease(now: number, limit: number): Promise<QueuedMessage[]>;
   /** When the next recipient that is not leased falls due; `undefined` where there is none. */
   nextDue(): Promise<number | undefined>;
@@ -106,9 +112,9 @@ export interface QueueStore {
   /** Removes messages without a bounce, leased ones too (an attempt under way goes on, its outcome is ignored). Returns the ids found. */
   remove(ids: readonly MessageId[]): Promise<readonly MessageId[]>;
 
-  /** Called when something may have become due by another hand (`retry`, a caused message). One listener. */
+  /** Called when something may fall due earlier than `nextDue` last said: unleased messages, deferred recipients, `retry`. One listener. */
   onDue(listener: () => void): void;
-  /** Called once when the store can go on no longer, such as after a failed sync: the process must end. One listener. */
+  /** Called once when the store can go on no longer, such as after a failed sync: the process must end. */
   onFatal(listener: (error: StoreError) => void): void;
   close(): Promise<void>;
 }

@@ -97,7 +97,12 @@ export class Settler {
     if (!isUnfinished(outcome)) return { kind: "finished", attempted };
     if (outcome.action === "failed") return { kind: "failed", attempted, outcome };
     const attempts = recipient.attempts + 1;
-    const next = this.#options.schedule.nextAttempt({ arrived: message.arrived, attempts, now: this.#options.clock.now() });
+    const next = this.#options.schedule.nextAttempt({
+      arrived: message.arrived,
+      attempts,
+      now: this.#options.clock.now(),
+      random: Math.random(),
+    });
     if (next.kind === "expired") return { kind: "failed", attempted, outcome: expired(outcome) };
     return {
       kind: "deferred",

@@ -34,6 +34,7 @@ export interface ConnectionContext {
   readonly hasCertificate: boolean;
 }
 
+const LEFT = "the peer closed the connection";
 const crashed = reply(451, "4.3.0", "Temporary failure; try again later");
 
 export class ServerConnection implements StreamHandler {
@@ -50,7 +51,7 @@ export class ServerConnection implements StreamHandler {
   #peerEnded = false;
   #closed = false;
   #stopping: Reply | undefined;
-  #why = "the peer closed the connection";
+  #why = LEFT;
   #accepted = 0;
   #deadline: number;
 
@@ -136,7 +137,9 @@ export class ServerConnection implements StreamHandler {
     if (this.#closed) return;
     this.#closed = true;
     this.#discard();
-    if (error !== undefined) this.#why = error.message;
+    // Many peers drop the connection as soon as they have read our 221; that is no fault.
+    if (error !== undefined && !this.#session.closing) this.#why = error.message;
+    else if (this.#session.closing && this.#why === LEFT) this.#why = "said goodbye";
     this.#tell({ type: "disconnected", ...this.#names, why: this.#why, accepted: this.#accepted });
     this.#onClosed();
   }
@@ -187,7 +190,6 @@ export class ServerConnection implements StreamHandler {
 
   #end(): void {
     if (this.#closed) return;
-    if (this.#session.closing && this.#why === "the peer closed the connection") this.#why = "said goodbye";
     this.#discard();
     this.#stream.end();
     this.#read(true); // what still comes is dropped, so that our last words are not lost to a reset

@@ -1,0 +1,5 @@
+/** Users, their credentials, and who may send as whom. */
+export { type Account, accountName, addressKey, owns } from "./account.ts";
+export { AccountError, type AccountErrorCode, type AccountStore, type NewAccount, type StoredAccount } from "./account-store.ts";
+export { Authenticator, type AuthenticatorOptions, type Login, type Verdict } from "./authenticator.ts";
+export { accountProcedures, openSqliteAccounts, type SqliteAccountsOptions } from "./sqlite-accounts.ts";

@@ -1,0 +1,100 @@
+/**
+ * Parameters of MIME header fields: `; filename="a b.txt"` (RFC 2045 5.1), with the forms of RFC 2231 for what is long or not ASCII.
+ *
+ * Rules
+ * 1. A value that fits stands as a token or in quotes, which every reader knows; only others use RFC 2231.
+ * 2. No piece passes a line; a character is never split between two.
+ */
+import { isAscii, utf8 } from "../util/bytes.ts";
+
+/** Characters of a value in one piece, so that ` filename*10*=` and a semicolon fit into 78 with it. */
+const PIECE_LIMIT = 56;
+const token = /^[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+$/;
+
+/** The pieces of one parameter, such as ` filename="a b.txt"`; to be joined by semicolons. */
+export function formatParameter(name: string, value: string): string[] {
+  if (isAscii(value) && value.length <= PIECE_LIMIT) {
+    return [token.test(value) ? ` ${name}=${value}` : ` ${name}="${value.replace(/["\\]/g, "\\$&")}"`];
+  }
+  const pieces = splitExtended(value.toWellFormed());
+  if (pieces.length === 1) return [` ${name}*=${pieces[0]}`];
+  return pieces.map((piece, i) => ` ${name}*${i}*=${piece}`);
+}
+
+function splitExtended(value: string): string[] {
+  const pieces: string[] = [];
+  let piece = "utf-8''";
+  for (const character of value) {
+    const text = extended(character);
+    if (piece.length + text.length > PIECE_LIMIT) {
+      pieces.push(piece);
+      piece = "";
+    }
+    piece += text;
+  }
+  pieces.push(piece);
+  return pieces;
+}
+
+/** RFC 2231 7: attribute-char as it is, other octets as `%E9`. */
+function extended(character: string): string {
+  if (/^[!#$&+\-.0-9A-Z^_`a-z{|}~]$/.test(character)) return character;
+  let text = "";
+  for (const octet of utf8(character)) text += `%${octet.toString(16).toUpperCase().padStart(2, "0")}`;
+  return text;
+}
+
+export interface StructuredValue {
+  /** What stands before the first parameter, in lower case: `text/plain`. */
+  readonly value: string;
+  /** By name in lower case; of a name that comes twice the first. RFC 2231 forms stay under the names they have. */
+  readonly parameters: ReadonlyMap<string, string>;
+}
+
+/** A Content-Type or Content-Disposition taken apart, comments left out; what makes no sense is passed over. Linear. */
+export function parseParameters(text: string): StructuredValue {
+  const parts = splitParts(text);
+  const parameters = new Map<string, string>();
+  for (const part of parts.slice(1)) {
+    const equals = part.indexOf("=");
+    if (equals < 0) continue;
+    const name = part.slice(0, equals).trim().toLowerCase();
+    if (name !== "" && !parameters.has(name)) parameters.set(name, unquote(part.slice(equals + 1).trim()));
+  }
+  return { value: (parts[0] ?? "").replaceAll(/[ \t]/g, "").toLowerCase(), parameters };
+}
+
+/** Parted at semicolons that stand outside quotes and comments. */
+function splitParts(text: string): string[] {
+  const parts: string[] = [];
+  let part = "";
+  let quoted = false;
+  let depth = 0;
+  for (let i = 0; i < text.length; i++) {
+    const c = text[i] as string;
+    if (c === "\\" && (quoted || depth > 0)) {
+      if (quoted) part += text.slice(i, i + 2);
+      i++;
+    } else if (quoted) {
+      part += c;
+      if (c === '"') quoted = false;
+    } else if (c === "(") depth++;
+    else if (c === ")" && depth > 0) depth--;
+    else if (depth > 0) continue;
+    else if (c === ";") {
+      parts.push(part);
+      part = "";
+    } else {
+      part += c;
+      if (c === '"') quoted = true;
+    }
+  }
+  parts.push(part);
+  return parts;
+}
+
+function unquote(text: string): string {
+  if (!text.startsWith('"')) return text;
+  const end = text.length > 1 && text.endsWith('"') ? -1 : undefined;
+  return text.slice(1, end).replace(/\\(.)/gs, "$1");
+}

@@ -1,0 +1,95 @@
+/**
+ * Quoted-printable, RFC 2045 6.7.
+ *
+ * Rules
+ * 1. CRLF is a line break; a CR or LF alone is an octet and is encoded, so that it comes out as it went in.
+ * 2. A space or tab at the end of a line is encoded (rule 3 there), and no line passes 76 characters (rule 5).
+ * 3. Any way of cutting the input into chunks gives the same output.
+ */
+import { CR, CRLF, concat, EMPTY, fromLatin1, LF, latin1 } from "../util/bytes.ts";
+
+export const QUOTED_PRINTABLE_LINE = 76;
+/** A soft line break needs the last column for its "=". */
+const LAST_COLUMN = QUOTED_PRINTABLE_LINE - 1;
+const EQUALS = 61;
+const hex = latin1("0123456789ABCDEF");
+
+export class QuotedPrintableEncoder {
+  #column = 0;
+  /** The end of the last chunk, where what it becomes depends on what follows: a space, a CR, or both. */
+  #kept: Uint8Array = EMPTY;
+
+  push(chunk: Uint8Array): Uint8Array {
+    const bytes = this.#kept.length === 0 ? chunk : concat([this.#kept, chunk]);
+    let end = bytes.length;
+    if (end > 0 && bytes[end - 1] === CR) end--;
+    if (end > 0 && isBlank(bytes[end - 1] as number)) end--;
+    this.#kept = bytes.slice(end);
+    return this.#encode(bytes, end);
+  }
+
+  /** What was held back. Whether a line break ends the output depends on the input alone. */
+  end(): Uint8Array {
+    const kept = this.#kept;
+    this.#kept = EMPTY;
+    return this.#encode(kept, kept.length);
+  }
+
+  /** Encodes up to `end`; octets beyond it are looked at only to see whether a line ends. */
+  #encode(bytes: Uint8Array, end: number): Uint8Array {
+    let out = new Uint8Array(Math.ceil(end * 1.25) + 16);
+    let column = this.#column;
+    let o = 0;
+    for (let i = 0; i < end; i++) {
+      if (o + 6 > out.length) {
+        const larger = new Uint8Array(out.length * 2);
+        larger.set(out);
+        out = larger;
+      }
+      const c = bytes[i] as number;
+      if (c === CR && bytes[i + 1] === LF) {
+        out[o++] = CR;
+        out[o++] = LF;
+        column = 0;
+        i++;
+        continue;
+      }
+      const literal = isBlank(c) ? !endsLine(bytes, i + 1) : c > 32 && c < 127 && c !== EQUALS;
+      const width = literal ? 1 : 3;
+      if (column + width > LAST_COLUMN) {
+        out[o++] = EQUALS;
+        out[o++] = CR;
+        out[o++] = LF;
+        column = 0;
+      }
+      column += width;
+      if (literal) out[o++] = c;
+      else {
+        out[o++] = EQUALS;
+        out[o++] = hex[c >> 4] as number;
+        out[o++] = hex[c & 15] as number;
+      }
+    }
+    this.#column = column;
+    return out.subarray(0, o);
+  }
+}
+
+function isBlank(c: number): boolean {
+  return c === 32 || c === 9;
+}
+
+function endsLine(bytes: Uint8Array, at: number): boolean {
+  return at === bytes.length || (bytes[at] === CR && bytes[at + 1] === LF);
+}
+
+/** A whole text encoded. */
+export function encodeQuotedPrintable(bytes: Uint8Array): Uint8Array {
+  const encoder = new QuotedPrintableEncoder();
+  return concat([encoder.push(bytes), encoder.end()]);
+}
+
+/** A text that ends in a line break, encoded or not. */
+export function endWithLine(bytes: Uint8Array): Uint8Array {
+  return bytes.length === 0 || fromLatin1(bytes.subarray(-2)) === "\r\n" ? bytes : concat([bytes, CRLF]);
+}

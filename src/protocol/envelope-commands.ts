@@ -1,0 +1,65 @@
+/**
+ * MAIL and RCPT as a client writes them, with the parameters that the server takes.
+ *
+ * Rules
+ * 1. What cannot stand in a command throws a TypeError: nothing here lets a CR, an LF, a ">" or a space of an address end it.
+ * 2. UTF-8 in an address goes out under SMTPUTF8 alone; else its domain goes as A-labels, and a UTF-8 local part throws.
+ * 3. A parameter whose extension is not offered is left out; whether the message may go without it is decided elsewhere.
+ */
+import { toAscii } from "../mail/domain.ts";
+import type { Envelope, OriginalRecipient, Recipient } from "../mail/envelope.ts";
+import { endOfLocalPart, formatMailbox, isAsciiMailbox, type Mailbox } from "../mail/mailbox.ts";
+import { isAscii } from "../util/bytes.ts";
+import type { Capabilities } from "./capabilities.ts";
+import { encodeUtf8Address, encodeXtext } from "./xtext.ts";
+
+/** MAIL without its CRLF; `size` in octets. */
+export function mailCommand(envelope: Envelope, size: number, capabilities: Capabilities): string {
+  const { extended, size: limit, eightBitMime, binaryMime, smtpUtf8, dsn } = capabilities;
+  const { reversePath, body, ret, envelopeId } = envelope;
+  let line = `MAIL FROM:<${reversePath === null ? "" : formatPath(reversePath, envelope.smtpUtf8 && smtpUtf8)}>`;
+  if (extended && limit !== undefined) line += ` SIZE=${size}`;
+  if (body === "BINARYMIME" ? binaryMime : body === "8BITMIME" && eightBitMime) line += ` BODY=${body}`;
+  if (envelope.smtpUtf8 && smtpUtf8) line += " SMTPUTF8";
+  if (dsn && ret !== undefined) line += ` RET=${ret}`;
+  if (dsn && envelopeId !== undefined) line += ` ENVID=${formatEnvelopeId(envelopeId)}`;
+  assertLine(line, "MAIL");
+  return line;
+}
+
+/** RCPT without its CRLF; `smtpUtf8`: the envelope asks for it. */
+export function rcptCommand(recipient: Recipient, smtpUtf8: boolean, capabilities: Capabilities): string {
+  const { mailbox, notify, originalRecipient } = recipient;
+  let line = `RCPT TO:<${formatPath(mailbox, smtpUtf8 && capabilities.smtpUtf8)}>`;
+  if (capabilities.dsn && notify !== undefined) line += ` NOTIFY=${notify.length === 0 ? "NEVER" : notify.join(",").toUpperCase()}`;
+  if (capabilities.dsn && originalRecipient !== undefined) line += ` ORCPT=${formatOriginalRecipient(originalRecipient)}`;
+  assertLine(line, "RCPT");
+  return line;
+}
+
+/** Throws a TypeError for what would end a line or is no text. */
+export function assertLine(text: string, what: string): void {
+  if (/[\x00-\x1f\x7f]/.test(text)) throw new TypeError(`${what} holds a control character: ${JSON.stringify(text)}`);
+}
+
+function formatPath(mailbox: Mailbox, smtpUtf8: boolean): string {
+  const { localPart, domain } = mailbox;
+  const whole = localPart !== "" && endOfLocalPart(localPart, true) === localPart.length;
+  if (!whole || /[\x00-\x20\x7f<>@]/.test(domain)) throw new TypeError(`not a mailbox: ${JSON.stringify(formatMailbox(mailbox))}`);
+  if (smtpUtf8 || isAsciiMailbox(mailbox)) return formatMailbox(mailbox);
+  const ascii = toAscii(domain);
+  if (ascii === undefined || !isAscii(localPart)) throw new TypeError(`${formatMailbox(mailbox)} can be sent with SMTPUTF8 only`);
+  return formatMailbox({ localPart, domain: ascii });
+}
+
+/** RFC 3461 4.4: printable ASCII before it is encoded. */
+function formatEnvelopeId(id: string): string {
+  if (!/^[\x20-\x7e]*$/.test(id)) throw new TypeError(`envelope id is not printable ASCII: ${JSON.stringify(id)}`);
+  return encodeXtext(id);
+}
+
+function formatOriginalRecipient({ type, address }: OriginalRecipient): string {
+  if (!/^[A-Za-z0-9-]+$/.test(type)) throw new TypeError(`not an address type: ${JSON.stringify(type)}`);
+  assertLine(address, "original recipient");
+  return `${type};${type.toLowerCase() === "utf-8" ? encodeUtf8Address(address) : encodeXtext(address)}`;
+}

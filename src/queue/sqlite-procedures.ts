@@ -1,0 +1,306 @@
+/**
+ * The queue's procedures, run in the database thread.
+ *
+ * Rules
+ * 1. Each call is whole: it changes rows and leases together or throws.
+ * 2. No statement's cost grows with the length of the queue, but for the first `stats`.
+ */
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { ProcedureHost, ProcedureSet } from "../database/index.ts";
+import type { MessageId } from "../mail/message.ts";
+import { Leases } from "./leases.ts";
+import { type MessageArguments, migrations, type Row } from "./sqlite-schema.ts";
+import type { QueueStats } from "./store.ts";
+
+export const name = "queue";
+export { migrations };
+
+/** What a lease or a look at content brings: rows, and the body where it is kept in the database. */
+export interface FoundMessage {
+  readonly row: Row;
+  readonly recipients: readonly Row[];
+  /** `undefined` where the content is a file of its own, or is missing. */
+  readonly body: Uint8Array | undefined;
+}
+
+export interface FoundSummary {
+  readonly row: Row;
+  readonly recipients: readonly Row[];
+}
+
+/** A message that is gone, with the file of its body if it had one. */
+export type Gone = readonly [id: MessageId, file: string | null];
+
+/** Flat: "finished", id, index | "deferred", id, index, due, attempts, last | "released", id, index, due. */
+export type SettlementList = readonly (string | number)[];
+export type CausedList = readonly (readonly [message: MessageArguments, bytes: number])[];
+
+export interface QueueProcedures {
+  enqueue(args: MessageArguments, bytes: Uint8Array): void;
+  lease(args: readonly [now: number, limit: number]): readonly FoundMessage[];
+  nextDue(): number | undefined;
+  settle(args: readonly [settlements: SettlementList, caused: CausedList], bytes: Uint8Array): readonly Gone[];
+  list(args: readonly [limit: number, after: MessageId | null]): readonly FoundSummary[];
+  show(id: MessageId): FoundSummary | undefined;
+  content(id: MessageId): FoundMessage | undefined;
+  stats(): QueueStats;
+  retry(args: readonly [now: number, ids: readonly MessageId[]]): number;
+  /** Some of what is not due yet; call again until it is 0. */
+  retrySome(now: number): number;
+  remove(ids: readonly MessageId[]): readonly Gone[];
+  files(): readonly string[];
+}
+
+/** A lease brings no more once its bodies hold this much. */
+const LEASE_BYTES = 8 * 1024 * 1024;
+/** Rows that one call of `retrySome` changes: commits of others go in between. */
+const RETRY_ROWS = 5000;
+
+export function procedures(host: ProcedureHost): ProcedureSet {
+  const queue = new QueueRows(host);
+  const reads: Pick<QueueProcedures, "lease" | "nextDue" | "list" | "show" | "content" | "stats" | "files"> = {
+    lease: ([now, limit]) => queue.lease(now, limit),
+    nextDue: () => queue.nextDue(),
+    list: ([limit, after]) => queue.list(limit, after),
+    show: (id) => queue.show(id),
+    content: (id) => queue.content(id),
+    stats: () => queue.stats(),
+    files: () => queue.files(),
+  };
+  const writes: Omit<QueueProcedures, keyof typeof reads> = {
+    enqueue: (message, bytes) => queue.insert(message, bytes),
+    settle: ([settlements, caused], bytes) => queue.settle(settlements, caused, bytes),
+    retry: ([now, ids]) => queue.retry(now, ids),
+    retrySome: (now) => queue.retrySome(now),
+    remove: (ids) => queue.remove(ids),
+  };
+  return {
+    reads: { ...reads },
+    writes: { ...writes },
+    committed: () => queue.leases.committed(),
+    rolledBack: () => queue.rolledBack(),
+  };
+}
+
+class QueueRows {
+  readonly leases = new Leases();
+  #host: ProcedureHost;
+  /** Unknown until someone asks: counting a million rows takes a moment. */
+  #counts: { messages: number; recipients: number } | undefined;
+  #sql: Statements;
+
+  constructor(host: ProcedureHost) {
+    this.#host = host;
+    this.#sql = prepare(host.db);
+  }
+
+  rolledBack(): void {
+    this.leases.rolledBack();
+    this.#counts = undefined;
+  }
+
+  insert([columns, recipients, lease]: MessageArguments, bytes: Uint8Array): void {
+    const id = columns[0] as MessageId;
+    const arrived = columns[1] as number;
+    const inFile = columns[14] !== null;
+    const body = inFile ? null : (this.#sql.insertBody.run(bytes).lastInsertRowid as number);
+    this.#sql.insertMessage.run(...columns, body);
+    let index = 0;
+    for (let i = 0; i < recipients.length; i += 5, index++) {
+      this.#sql.insertRecipient.run(
+        id,
+        index,
+        recipients[i] as string,
+        recipients[i + 1] as string,
+        recipients[i + 2] as string | null,
+        recipients[i + 3] as string | null,
+        recipients[i + 4] as string | null,
+        arrived,
+      );
+      if (lease) this.leases.add(id, index);
+    }
+    if (!lease) this.leases.free(arrived);
+    if (this.#counts !== undefined) {
+      this.#counts.messages++;
+      this.#counts.recipients += index;
+    }
+  }
+
+  lease(now: number, limit: number): readonly FoundMessage[] {
+    const found = new Map<MessageId, { row: Row; recipients: Row[]; body: Uint8Array | undefined }>();
+    let room = limit;
+    let bytes = 0;
+    for (const next of this.#free(now)) {
+      if (room-- <= 0 || bytes >= LEASE_BYTES) break;
+      const { message, idx } = next as { message: MessageId; idx: number };
+      let whole = found.get(message);
+      if (whole === undefined) {
+        const row = this.#sql.message.get(message) as Row;
+        whole = { row, recipients: [], body: this.#body(row) };
+        bytes += whole.body?.length ?? 0;
+        found.set(message, whole);
+      }
+      whole.recipients.push(this.#sql.recipient.get(message, idx) as Row);
+    }
+    for (const [id, { recipients }] of found) for (const { idx } of recipients) this.leases.add(id, idx as number);
+    return [...found.values()];
+  }
+
+  nextDue(): number | undefined {
+    for (const { due } of this.#free(Number.MAX_SAFE_INTEGER)) return due as number;
+    return undefined;
+  }
+
+  /** Rows of what is not leased and due at `now`, by due; moves `scanFrom` on. */
+  *#free(now: number): Generator<Row> {
+    let passed = this.leases.scanFrom;
+    for (const row of this.#sql.due.iterate(passed, now)) {
+      passed = row.due as number;
+      if (this.leases.has(row.message as string, row.idx as number)) continue;
+      this.leases.scanned(passed);
+      yield row as Row;
+    }
+    this.leases.scanned(passed);
+  }
+
+  settle(settlements: SettlementList, caused: CausedList, bytes: Uint8Array): readonly Gone[] {
+    const gone: Gone[] = [];
+    let finished: MessageId | undefined; // had a recipient finished, and may have been the last
+    let i = 0;
+    while (i < settlements.length) {
+      const kind = settlements[i++];
+      const id = settlements[i++] as MessageId;
+      const index = settlements[i++] as number;
+      if (finished !== undefined && finished !== id) {
+        this.#deleteIfSettled(finished, gone);
+        finished = undefined;
+      }
+      this.leases.end(id, index);
+      if (kind === "finished") {
+        const { changes } = this.#sql.deleteRecipient.run(id, index);
+        if (changes === 0) continue;
+        if (this.#counts !== undefined) this.#counts.recipients--;
+        finished = id;
+      } else {
+        const due = settlements[i++] as number;
+        if (kind === "deferred") this.#sql.defer.run(due, settlements[i++] as number, settlements[i++] as string, id, index);
+        else this.#sql.release.run(due, id, index);
+        this.leases.free(due);
+      }
+    }
+    if (finished !== undefined) this.#deleteIfSettled(finished, gone);
+    let at = 0;
+    for (const [message, length] of caused) {
+      this.insert(message, bytes.subarray(at, at + length));
+      at += length;
+    }
+    return gone;
+  }
+
+  #deleteIfSettled(id: MessageId, gone: Gone[]): void {
+    const row = this.#sql.deleteMessageIfSettled.get(id);
+    if (row !== undefined) this.#deleted(id, row as Row, gone);
+  }
+
+  #deleted(id: MessageId, row: Row, gone: Gone[]): void {
+    if (row.body !== null) this.#sql.deleteBody.run(row.body as number);
+    if (this.#counts !== undefined) this.#counts.messages--;
+    gone.push([id, row.file as string | null]);
+  }
+
+  list(limit: number, after: MessageId | null): readonly FoundSummary[] {
+    return this.#sql.list.all(after ?? "", limit).map((row) => ({ row: row as Row, recipients: this.#recipientsOf(row.id as string) }));
+  }
+
+  show(id: MessageId): FoundSummary | undefined {
+    const row = this.#sql.message.get(id) as Row | undefined;
+    return row === undefined ? undefined : { row, recipients: this.#recipientsOf(id) };
+  }
+
+  content(id: MessageId): FoundMessage | undefined {
+    const row = this.#sql.message.get(id) as Row | undefined;
+    return row === undefined ? undefined : { row, recipients: [], body: this.#body(row) };
+  }
+
+  stats(): QueueStats {
+    this.#counts ??= {
+      messages: this.#sql.countMessages.get()?.n as number,
+      recipients: this.#sql.countRecipients.get()?.n as number,
+    };
+    return { ...this.#counts, active: this.leases.size };
+  }
+
+  retry(now: number, ids: readonly MessageId[]): number {
+    let count = 0;
+    for (const id of ids) {
+      for (const { idx } of this.#sql.recipients.all(id)) {
+        if (!this.leases.has(id, idx as number)) count += Number(this.#sql.release.run(now, id, idx as number).changes);
+      }
+    }
+    if (count > 0) this.leases.free(now);
+    return count;
+  }
+
+  retrySome(now: number): number {
+    const count = Number(this.#sql.retrySome.run(now, now, RETRY_ROWS).changes);
+    if (count > 0) this.leases.free(now);
+    return count;
+  }
+
+  remove(ids: readonly MessageId[]): readonly Gone[] {
+    const gone: Gone[] = [];
+    for (const id of ids) {
+      for (const { idx } of this.#sql.recipients.all(id)) this.leases.end(id, idx as number);
+      const { changes } = this.#sql.deleteRecipients.run(id);
+      if (this.#counts !== undefined) this.#counts.recipients -= Number(changes);
+      this.#deleteIfSettled(id, gone);
+    }
+    return gone;
+  }
+
+  files(): readonly string[] {
+    return this.#sql.files.all().map((row) => row.file as string);
+  }
+
+  #recipientsOf(id: MessageId): Row[] {
+    return this.#sql.recipients.all(id).map((row) => ({ ...(row as Row), active: Number(this.leases.has(id, row.idx as number)) }));
+  }
+
+  #body(row: Row): Uint8Array | undefined {
+    if (row.body === null) return undefined;
+    const content = this.#sql.body.get(row.body as number)?.content as Uint8Array | undefined;
+    if (content !== undefined && content.length > 0) this.#host.transfer(content);
+    return content;
+  }
+}
+
+type Statements = { readonly [name in keyof ReturnType<typeof prepare>]: StatementSync };
+
+function prepare(db: DatabaseSync) {
+  const p = (sql: string) => db.prepare(sql);
+  return {
+    insertBody: p("INSERT INTO body (content) VALUES (?)"),
+    insertMessage: p("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+    insertRecipient: p("INSERT INTO recipient VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, '')"),
+    message: p("SELECT * FROM message WHERE id = ?"),
+    body: p("SELECT content FROM body WHERE key = ?"),
+    recipient: p("SELECT * FROM recipient WHERE message = ? AND idx = ?"),
+    recipients: p("SELECT * FROM recipient WHERE message = ? ORDER BY idx"),
+    due: p("SELECT due, message, idx FROM recipient INDEXED BY recipient_due WHERE due >= ? AND due <= ? ORDER BY due, message, idx"),
+    defer: p("UPDATE recipient SET due = ?, attempts = ?, last = ? WHERE message = ? AND idx = ?"),
+    release: p("UPDATE recipient SET due = ? WHERE message = ? AND idx = ?"),
+    retrySome: p(
+      "UPDATE recipient SET due = ? WHERE (message, idx) IN (SELECT message, idx FROM recipient INDEXED BY recipient_due WHERE due > ? LIMIT ?)",
+    ),
+    deleteRecipient: p("DELETE FROM recipient WHERE message = ? AND idx = ?"),
+    deleteRecipients: p("DELETE FROM recipient WHERE message = ?"),
+    deleteMessageIfSettled: p(
+      "DELETE FROM message WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM recipient WHERE message = ?1) RETURNING body, file",
+    ),
+    deleteBody: p("DELETE FROM body WHERE key = ?"),
+    list: p("SELECT * FROM message WHERE id > ? ORDER BY id LIMIT ?"),
+    countMessages: p("SELECT count(*) AS n FROM message"),
+    countRecipients: p("SELECT count(*) AS n FROM recipient"),
+    files: p("SELECT file FROM message WHERE file IS NOT NULL"),
+  };
+}

@@ -1,0 +1,284 @@
+/**
+ * The embedded queue: rows in SQLite, large bodies in files beside it.
+ *
+ * Rules
+ * 1. What the interface promises (store.ts), with one process on the data folder: leases live in memory and last as long as the process.
+ * 2. The way of a small message has no `await` and no copy but the one into the arena of its commit.
+ * 3. Below `minimumFree` nothing is taken in, while settling goes on: a queue that can still empty itself gets room again.
+ * 4. A message whose body cannot be read is put off for a day and said, again each day; it is never handed out and never deleted.
+ */
+import { statfsSync } from "node:fs";
+import { join } from "node:path";
+import type { Caller, Database, DatabaseError } from "../database/index.ts";
+import { type Content, memoryContent } from "../mail/content.ts";
+import type { EventSink } from "../mail/event.ts";
+import type { MessageId, NewMessage, QueuedMessage } from "../mail/message.ts";
+import { type Clock, days, systemClock } from "../util/clock.ts";
+import { BODY_FILE_THRESHOLD, BodyFiles, fileError, StoredBody } from "./body-files.ts";
+import type { CausedList, FoundMessage, Gone, QueueProcedures } from "./sqlite-procedures.ts";
+import { decodeMessage, decodeSummary, encodeMessage } from "./sqlite-schema.ts";
+import {
+  type ContentWriter,
+  type EnqueueOptions,
+  type QueuedSummary,
+  type QueueStats,
+  type QueueStore,
+  type Settlement,
+  StoreError,
+} from "./store.ts";
+
+/** To be given to `openDatabase` with the file the queue lives in. */
+export const queueProcedures = new URL(
+  import.meta.url.endsWith(".ts") ? "./sqlite-procedures.ts" : "./sqlite-procedures.js",
+  import.meta.url,
+);
+
+export interface SqliteStoreOptions {
+  /** Opened with `queueProcedures`. The store closes it. */
+  readonly database: Database;
+  /** The data folder, the one the database holds: bodies go to `bodies` in it. */
+  readonly folder: string;
+  /** Octets that must be free on the disk for anything to be taken in. */
+  readonly minimumFree?: number;
+  readonly clock?: Clock;
+  /** Told of bodies that cannot be read. */
+  readonly onTrouble?: EventSink;
+}
+
+export const MINIMUM_FREE = 64 * 1024 * 1024;
+const FREE_CHECK_MS = 1000;
+const UNREADABLE_HOLD_MS = days(1);
+/** The reason kept with a recipient. */
+const LAST_LIMIT = 1000;
+/** Recipients or messages listed in one call. */
+const LIST_LIMIT = 10_000;
+
+/** The queue in a database. Orphaned body files are removed first. Rejects with a StoreError. */
+export async function openSqliteStore(options: SqliteStoreOptions): Promise<QueueStore> {
+  const call = options.database.caller<QueueProcedures>("queue", asStoreError);
+  const known = new Set(await call("files", undefined));
+  try {
+    const files = new BodyFiles(join(options.folder, "bodies"));
+    files.removeOrphans(known);
+    return new SqliteStore(options, call, files);
+  } catch (thrown) {
+    throw fileError(thrown);
+  }
+}
+
+class SqliteStore implements QueueStore {
+  #database: Database;
+  #call: Caller<QueueProcedures>;
+  #files: BodyFiles;
+  #folder: string;
+  #minimumFree: number;
+  #clock: Clock;
+  #trouble: EventSink;
+  #freeChecked = Number.NEGATIVE_INFINITY;
+  #free = 0;
+  #due: () => void = () => {};
+
+  constructor(options: SqliteStoreOptions, call: Caller<QueueProcedures>, files: BodyFiles) {
+    this.#database = options.database;
+    this.#call = call;
+    this.#files = files;
+    this.#folder = options.folder;
+    this.#minimumFree = options.minimumFree ?? MINIMUM_FREE;
+    this.#clock = options.clock ?? systemClock;
+    this.#trouble = options.onTrouble ?? (() => {});
+  }
+
+  receive(sizeHint = 0): ContentWriter {
+    this.#mustHaveRoom(sizeHint);
+    return this.#files.receive();
+  }
+
+  enqueue(message: NewMessage, options: EnqueueOptions): Promise<void> {
+    const { content } = message;
+    if (content.kind === "memory" && content.size <= BODY_FILE_THRESHOLD) {
+      try {
+        this.#mustHaveRoom(content.size);
+      } catch (thrown) {
+        return Promise.reject(thrown);
+      }
+      const queued = this.#call("enqueue", encodeMessage(message, null, options.lease), content.chunks);
+      return options.lease ? queued : queued.then(this.#due);
+    }
+    return this.#enqueueLarge(message, options);
+  }
+
+  async #enqueueLarge(message: NewMessage, { lease }: EnqueueOptions): Promise<void> {
+    this.#mustHaveRoom(0);
+    const { file, undo } = await this.#claim(message.content);
+    try {
+      await this.#call("enqueue", encodeMessage(message, file, lease));
+    } catch (thrown) {
+      undo(thrown);
+      throw thrown;
+    }
+    if (!lease) this.#due();
+  }
+
+  /** A file for the row to name: the writer's own, or a copy of content that comes from elsewhere. */
+  async #claim(content: Content): Promise<{ file: string; undo: (thrown: unknown) => void }> {
+    const own = content instanceof StoredBody && content.files === this.#files && !content.claimed;
+    let body: StoredBody;
+    try {
+      body = own ? content : await this.#files.copy(content);
+    } catch (thrown) {
+      throw fileError(thrown);
+    }
+    body.claimed = true;
+    const undo = (thrown: unknown) => {
+      if (thrown instanceof StoreError && thrown.code === "fatal") return; // nobody knows whether a row names it
+      body.claimed = false;
+      if (!own) this.#files.remove(body.name);
+    };
+    return { file: body.name, undo };
+  }
+
+  async lease(now: number, limit: number): Promise<QueuedMessage[]> {
+    for (;;) {
+      const found = await this.#call("lease", [now, limit]);
+      const messages: QueuedMessage[] = [];
+      const unreadable: Settlement[] = [];
+      for (const one of found) {
+        const content = this.#contentOf(one);
+        if (typeof content === "string") this.#putOff(one, content, Math.max(now, this.#clock.now()) + UNREADABLE_HOLD_MS, unreadable);
+        else messages.push({ ...decodeMessage(one.row, one.recipients), content });
+      }
+      if (unreadable.length > 0) await this.settle(unreadable, []);
+      if (messages.length > 0 || found.length === 0) return messages;
+    }
+  }
+
+  #putOff({ row, recipients }: FoundMessage, why: string, due: number, settlements: Settlement[]): void {
+    const id = row.id as MessageId;
+    this.#trouble({ type: "trouble", where: `message ${id}`, why });
+    for (const { idx, attempts } of recipients) {
+      settlements.push({ kind: "deferred", id, index: idx as number, due, attempts: attempts as number, last: why });
+    }
+  }
+
+  /** Its content, or what is wrong with it. */
+  #contentOf({ row, body }: FoundMessage): Content | string {
+    if (row.file === null) return body === undefined ? "body missing from the database" : memoryContent([body]);
+    const size = row.size as number;
+    return this.#files.trouble(row.file as string, size) ?? new StoredBody(this.#files, row.file as string, size, true);
+  }
+
+  async nextDue(): Promise<number | undefined> {
+    return this.#call("nextDue", undefined);
+  }
+
+  async settle(settlements: readonly Settlement[], caused: readonly NewMessage[]): Promise<readonly MessageId[]> {
+    const chunks: Uint8Array[] = [];
+    const list: CausedList[number][] = [];
+    const undos: ((thrown: unknown) => void)[] = [];
+    try {
+      for (const message of caused) {
+        const { content } = message;
+        if (content.kind === "memory" && content.size <= BODY_FILE_THRESHOLD) {
+          for (const chunk of content.chunks) chunks.push(chunk);
+          list.push([encodeMessage(message, null, false), content.size]);
+        } else {
+          const { file, undo } = await this.#claim(content);
+          undos.push(undo);
+          list.push([encodeMessage(message, file, false), 0]);
+        }
+      }
+      const flat: (string | number)[] = [];
+      const dueLater = encodeSettlements(settlements, flat);
+      const gone = this.#gone(await this.#call("settle", [flat, list], chunks));
+      if (dueLater || caused.length > 0) this.#due();
+      return gone;
+    } catch (thrown) {
+      for (const undo of undos) undo(thrown);
+      throw thrown;
+    }
+  }
+
+  #gone(gone: readonly Gone[]): readonly MessageId[] {
+    const ids: MessageId[] = [];
+    for (const [id, file] of gone) {
+      ids.push(id);
+      if (file !== null) this.#files.remove(file);
+    }
+    return ids;
+  }
+
+  async list({ limit, after }: { readonly limit: number; readonly after?: MessageId }): Promise<QueuedSummary[]> {
+    const found = await this.#call("list", [Math.min(limit, LIST_LIMIT), after ?? null]);
+    return found.map(({ row, recipients }) => decodeSummary(row, recipients));
+  }
+
+  async show(id: MessageId): Promise<QueuedSummary | undefined> {
+    const found = await this.#call("show", id);
+    return found === undefined ? undefined : decodeSummary(found.row, found.recipients);
+  }
+
+  async content(id: MessageId): Promise<Content | undefined> {
+    const found = await this.#call("content", id);
+    if (found === undefined) return undefined;
+    const content = this.#contentOf(found);
+    if (typeof content === "string") throw new StoreError("corrupt", `message ${id}: ${content}`);
+    return content;
+  }
+
+  stats(): Promise<QueueStats> {
+    return this.#call("stats", undefined);
+  }
+
+  async retry(now: number, ids?: readonly MessageId[]): Promise<number> {
+    let count = 0;
+    if (ids !== undefined) count = await this.#call("retry", [now, ids]);
+    else for (let some = -1; some !== 0; count += some) some = await this.#call("retrySome", now);
+    if (count > 0) this.#due();
+    return count;
+  }
+
+  async remove(ids: readonly MessageId[]): Promise<readonly MessageId[]> {
+    return this.#gone(await this.#call("remove", ids));
+  }
+
+  onDue(listener: () => void): void {
+    this.#due = listener;
+  }
+
+  onFatal(listener: (error: StoreError) => void): void {
+    this.#database.onFatal((error) => listener(asStoreError(error)));
+  }
+
+  async close(): Promise<void> {
+    await this.#database.close();
+    await this.#files.close();
+  }
+
+  #mustHaveRoom(size: number): void {
+    const now = this.#clock.now();
+    if (Math.abs(now - this.#freeChecked) >= FREE_CHECK_MS) {
+      this.#freeChecked = now;
+      const { bavail, bsize } = statfsSync(this.#folder);
+      this.#free = bavail * bsize;
+    }
+    if (this.#free - size >= this.#minimumFree) return;
+    throw new StoreError("full", `${this.#folder}: ${this.#free} octets free, ${this.#minimumFree} are kept free`);
+  }
+}
+
+/** As the thread reads them; true where something falls due again. */
+function encodeSettlements(settlements: readonly Settlement[], flat: (string | number)[]): boolean {
+  let dueLater = false;
+  for (const settlement of settlements) {
+    flat.push(settlement.kind, settlement.id, settlement.index);
+    if (settlement.kind === "finished") continue;
+    dueLater = true;
+    flat.push(settlement.due);
+    if (settlement.kind === "deferred") flat.push(settlement.attempts, settlement.last.slice(0, LAST_LIMIT));
+  }
+  return dueLater;
+}
+
+function asStoreError(error: DatabaseError): StoreError {
+  return new StoreError(error.code === "failed" ? "io" : error.code, error.message, { cause: error });
+}

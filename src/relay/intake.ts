@@ -1,0 +1,60 @@
+/**
+ * Takes messages from the server into the queue.
+ *
+ * Rules
+ * 1. `accept` resolves after the sync: what follows it is the 250.
+ * 2. A message is taken in hand at once where there is room, else it waits in the queue for its turn.
+ */
+import type { NewMessage, QueuedMessage } from "../mail/message.ts";
+import { reply } from "../mail/reply.ts";
+import { type QueueStore, StoreError } from "../queue/store.ts";
+import { type ContentSink, type Intake, type Refusal, refuse } from "../server/policy.ts";
+
+export interface Courier {
+  /** How many recipients can be taken in hand now. */
+  readonly room: number;
+  /** Counts a message in. */
+  take(message: NewMessage): void;
+  /** Counts it out again: it was not queued. */
+  drop(message: NewMessage): void;
+  deliver(message: QueuedMessage): void;
+}
+
+const full = reply(452, "4.3.1", "Insufficient system storage; try again later");
+const unavailable = reply(451, "4.3.0", "The queue is not available; try again later");
+
+export class QueueIntake implements Intake {
+  readonly #store: QueueStore;
+  readonly #courier: Courier;
+
+  constructor(store: QueueStore, courier: Courier) {
+    this.#store = store;
+    this.#courier = courier;
+  }
+
+  receive(declared: number | undefined): ContentSink {
+    return this.#store.receive(declared);
+  }
+
+  async accept(message: NewMessage): Promise<void> {
+    const lease = this.#courier.room >= message.envelope.recipients.length;
+    if (!lease) return this.#store.enqueue(message, { lease });
+    this.#courier.take(message);
+    try {
+      await this.#store.enqueue(message, { lease });
+    } catch (error) {
+      this.#courier.drop(message);
+      throw error;
+    }
+    this.#courier.deliver(asQueued(message));
+  }
+
+  refusal(error: unknown): Refusal {
+    const why = error instanceof Error ? error.message : String(error);
+    return refuse(error instanceof StoreError && error.code === "full" ? full : unavailable, why);
+  }
+}
+
+function asQueued({ envelope: { recipients, ...envelope }, ...message }: NewMessage): QueuedMessage {
+  return { ...message, envelope, recipients: recipients.map((recipient, index) => ({ ...recipient, index, attempts: 0 })) };
+}

@@ -1,0 +1,198 @@
+/**
+ * The composition root: binds server to accounts, policy and queue, and the queue to delivery.
+ *
+ * Rules
+ * 1. The way of a message is one way: server -> queue -> delivery -> settler -> queue. What goes back up is an event.
+ * 2. Nothing here reads a file or the environment: settings come as values.
+ * 3. Stopping loses nothing: what is in hand is finished or handed back, and the store closes last.
+ */
+import { Authenticator } from "../accounts/index.ts";
+import { Delivery } from "../delivery/delivery.ts";
+import type { DeliveryOptions } from "../delivery/options.ts";
+import type { Route } from "../delivery/route.ts";
+import { domainKey } from "../mail/domain.ts";
+import type { EventSink } from "../mail/event.ts";
+import type { Mailbox } from "../mail/mailbox.ts";
+import type { QueuedMessage } from "../mail/message.ts";
+import { dial } from "../net/dial.ts";
+import { createResolver, type Resolver } from "../net/resolver.ts";
+import type { ServerContext } from "../net/tls-context.ts";
+import { RetrySchedule, type RetryScheduleOptions } from "../queue/retry-schedule.ts";
+import { Scheduler } from "../queue/scheduler.ts";
+import type { StoreError } from "../queue/store.ts";
+import type { ListenAt, ServerOptions } from "../server/options.ts";
+import { SmtpServer } from "../server/smtp-server.ts";
+import { type Clock, systemClock } from "../util/clock.ts";
+import { AccountDirectory } from "./directory.ts";
+import { Hand, type HandLimits } from "./hand.ts";
+import { type Courier, QueueIntake } from "./intake.ts";
+import { isOneOf } from "./own-endpoints.ts";
+import { type LocalDomains, RelayPolicy } from "./policy.ts";
+import { Settler } from "./settler.ts";
+import type { Stores } from "./stores.ts";
+
+export interface RelayOptions {
+  readonly hostname: string;
+  readonly stores: Stores;
+  readonly listeners: readonly ListenAt[];
+  readonly certificate: ServerContext;
+  readonly domains: LocalDomains;
+  readonly routes: readonly Route[];
+  readonly server?: Partial<ServerOptions>;
+  readonly delivery?: Partial<DeliveryOptions>;
+  readonly dns?: { readonly servers?: readonly string[]; readonly timeout?: number };
+  readonly retry?: RetryScheduleOptions;
+  readonly hand?: HandLimits;
+  readonly events?: EventSink;
+  readonly clock?: Clock;
+}
+
+export class Relay {
+  readonly #options: RelayOptions;
+  readonly #clock: Clock;
+  readonly #events: EventSink;
+  readonly #hand: Hand;
+  readonly #resolver: Resolver;
+  readonly #delivery: Delivery;
+  readonly #settler: Settler;
+  readonly #scheduler: Scheduler;
+  readonly #server: SmtpServer;
+  #stopping = false;
+
+  constructor(options: RelayOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#events = options.events ?? (() => {});
+    this.#hand = new Hand(options.hand);
+    this.#resolver = createResolver(options.dns);
+    this.#delivery = this.#makeDelivery();
+    this.#settler = this.#makeSettler();
+    this.#scheduler = this.#makeScheduler();
+    this.#server = this.#makeServer();
+    options.stores.queue.onDue(() => this.#scheduler.wake());
+  }
+
+  /** Where it listens; ports that were 0 are known after `start`. */
+  get addresses(): SmtpServer["addresses"] {
+    return this.#server.addresses;
+  }
+
+  /** Listens, and begins to deliver what is in the queue. Throws a ListenError. */
+  async start(): Promise<void> {
+    await this.#server.start();
+    this.#scheduler.start();
+  }
+
+  /** Calls back once if the store is lost: the process must then end. */
+  onFatal(listener: (error: StoreError) => void): void {
+    this.#options.stores.queue.onFatal(listener);
+  }
+
+  /** Takes nothing new, finishes what is under way within `deadline` milliseconds, hands the rest back, closes the store. */
+  async stop(deadline: number): Promise<void> {
+    this.#stopping = true;
+    const ends = this.#clock.now() + deadline;
+    await Promise.all([this.#scheduler.stop(), this.#server.stop(deadline)]);
+    for (const { message, recipients } of this.#delivery.stop()) this.#settler.release(message, recipients);
+    await this.#within(this.#hand.empty(), Math.max(0, ends - this.#clock.now()));
+    this.#resolver.close();
+    await this.#options.stores.close();
+  }
+
+  #within(done: Promise<void>, ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      void done.then(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  #makeDelivery(): Delivery {
+    const { hostname, routes, delivery } = this.#options;
+    const names = new Set([domainKey(hostname), domainKey(delivery?.hostname ?? hostname)]);
+    return new Delivery(
+      {
+        routes,
+        resolver: this.#resolver,
+        dial,
+        clock: this.#clock,
+        isOwnName: (name) => names.has(domainKey(name)),
+        isOwnEndpoint: (address, port) => isOneOf(this.#server.addresses, address, port),
+        onFallback: (host, why) => this.#events({ type: "tls-fallback", host, why }),
+      },
+      { hostname, ...delivery },
+    );
+  }
+
+  #makeSettler(): Settler {
+    const { hostname, stores, retry, domains } = this.#options;
+    return new Settler({
+      store: stores.queue,
+      schedule: new RetrySchedule(retry),
+      clock: this.#clock,
+      events: this.#events,
+      hostname,
+      postmaster: domains.postmaster ?? postmasterOf(domains, hostname),
+      onSettled: (message, recipients) => this.#settled(message, recipients),
+    });
+  }
+
+  #makeScheduler(): Scheduler {
+    return new Scheduler({
+      store: this.#options.stores.queue,
+      clock: this.#clock,
+      capacity: () => this.#hand.room,
+      deliver: (message) => {
+        this.#hand.take(message.recipients.length, octetsInMemory(message));
+        this.#deliver(message);
+      },
+      onTrouble: (error) => this.#trouble("scheduler", error),
+    });
+  }
+
+  #makeServer(): SmtpServer {
+    const { hostname, stores, domains, listeners, certificate, server } = this.#options;
+    const directory = new AccountDirectory(stores.accounts, new Authenticator({ accounts: stores.accounts, clock: this.#clock }));
+    const policy = new RelayPolicy(domains, directory);
+    const intake = new QueueIntake(stores.queue, this.#courier());
+    const parts = { listeners, policy, credentials: directory, intake, certificate, events: this.#events, clock: this.#clock };
+    return new SmtpServer(parts, { hostname, ...server });
+  }
+
+  #courier(): Courier {
+    const relay = this;
+    return {
+      get room() {
+        return relay.#stopping ? 0 : relay.#hand.room;
+      },
+      take: (message) => this.#hand.take(message.envelope.recipients.length, octetsInMemory(message)),
+      drop: (message) => this.#hand.give(message.envelope.recipients.length, octetsInMemory(message)),
+      deliver: (message) => this.#deliver(message),
+    };
+  }
+
+  #deliver(message: QueuedMessage): void {
+    this.#delivery.deliver(message, (attempted) => this.#settler.settle(message, attempted));
+  }
+
+  #settled(message: QueuedMessage, recipients: number): void {
+    // A message of several groups gives its octets back in shares.
+    this.#hand.give(recipients, (octetsInMemory(message) * recipients) / message.recipients.length);
+    this.#scheduler.room();
+  }
+
+  #trouble(where: string, error: unknown): void {
+    this.#events({ type: "trouble", where, why: error instanceof Error ? error.message : String(error) });
+  }
+}
+
+function octetsInMemory({ content }: Pick<QueuedMessage, "content">): number {
+  return content.kind === "memory" ? content.size : 0;
+}
+
+function postmasterOf({ local }: LocalDomains, hostname: string): Mailbox {
+  const [home = hostname] = local;
+  return { localPart: "postmaster", domain: home };
+}

@@ -1,0 +1,3 @@
+import { storeConformance } from "./conformance.ts";
+
+await storeConformance("SQLite", new URL("./sqlite.ts", import.meta.url));
