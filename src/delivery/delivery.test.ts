@@ -1,0 +1,216 @@
+import assert from "node:assert/strict";
+import { createServer, type Socket } from "node:net";
+import { describe, it, type TestContext } from "node:test";
+import { memoryContent } from "../mail/content.ts";
+import type { BodyType } from "../mail/envelope.ts";
+import type { QueuedMessage } from "../mail/message.ts";
+import type { Outcome } from "../mail/outcome.ts";
+import { contentFacts } from "../message/facts.ts";
+import { dial } from "../net/dial.ts";
+import { createResolver } from "../net/resolver.ts";
+import { utf8 } from "../util/bytes.ts";
+import { Delivery } from "./delivery.ts";
+import type { DeliveryOptions } from "./options.ts";
+
+type Answer = (line: string, socket: Socket) => string | undefined;
+
+/** A server that answers each line as it is told; content is swallowed up to its final dot. */
+async function scripted(
+  t: TestContext,
+  answer: Answer,
+  greeting = "220 mx.test ESMTP",
+): Promise<{ port: number; lines: string[]; connections: () => number; content: () => string }> {
+  const lines: string[] = [];
+  let connections = 0;
+  let content = "";
+  const server = createServer((socket) => {
+    connections++;
+    let unread = "";
+    let inContent = false;
+    socket.on("error", () => {});
+    socket.on("data", (chunk) => {
+      unread += chunk.toString("latin1");
+      for (let end = unread.indexOf("\r\n"); end >= 0; end = unread.indexOf("\r\n")) {
+        const line = unread.slice(0, end);
+        unread = unread.slice(end + 2);
+        if (inContent && line !== ".") {
+          content += `${line}\r\n`;
+          continue;
+        }
+        if (!inContent) lines.push(line);
+        const said = answer(inContent ? "." : line, socket);
+        inContent = said?.startsWith("354") ?? false;
+        if (said !== undefined) socket.write(`${said}\r\n`);
+      }
+    });
+    socket.write(`${greeting}\r\n`);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => server.close());
+  return { port: (server.address() as { port: number }).port, lines, connections: () => connections, content: () => content };
+}
+
+const polite: Answer = (line) => {
+  if (line.startsWith("EHLO")) return "250-mx.test\r\n250-PIPELINING\r\n250 SIZE 100000";
+  if (line === "DATA") return "354 go";
+  if (line === "QUIT") return "221 bye";
+  return "250 2.0.0 ok";
+};
+
+const except =
+  (special: Readonly<Record<string, string>>): Answer =>
+  (line, socket) =>
+    Object.entries(special).find(([prefix]) => line.startsWith(prefix))?.[1] ?? polite(line, socket);
+
+function message(to: readonly string[], text = "Subject: x\r\n\r\nbody\r\n", body: BodyType = "7BIT"): QueuedMessage {
+  const chunks = [utf8(text)];
+  return {
+    id: "1M00000000000000",
+    envelope: { reversePath: { localPart: "a", domain: "from.test" }, body, smtpUtf8: false },
+    recipients: to.map((localPart, index) => ({ mailbox: { localPart, domain: "d.test" }, index, attempts: 0 })),
+    content: memoryContent(chunks),
+    facts: contentFacts(chunks),
+    origin: { kind: "local" },
+    arrived: 0,
+  };
+}
+
+function deliverer(t: TestContext, port: number, options: Partial<DeliveryOptions> = {}): { delivery: Delivery; fallbacks: string[] } {
+  const fallbacks: string[] = [];
+  const resolver = createResolver({ servers: ["127.0.0.1:9"] });
+  const delivery = new Delivery(
+    {
+      routes: [{ domain: { kind: "any" }, to: { kind: "host", host: "127.0.0.1", port } }],
+      resolver,
+      dial,
+      isOwnName: () => false,
+      isOwnEndpoint: () => false,
+      onFallback: (host, why) => fallbacks.push(`${host} ${why}`),
+    },
+    { hostname: "me.test", keepIdle: 50, ...options },
+  );
+  t.after(() => {
+    delivery.stop();
+    resolver.close();
+  });
+  return { delivery, fallbacks };
+}
+
+/** The outcomes of one message, by the recipients' local parts. */
+function attempt(delivery: Delivery, queued: QueuedMessage): Promise<Record<string, Outcome>> {
+  const outcomes: Record<string, Outcome> = {};
+  return new Promise((resolve) => {
+    delivery.deliver(queued, (attempted) => {
+      for (const { recipient, outcome } of attempted) outcomes[recipient.mailbox.localPart] = outcome;
+      if (Object.keys(outcomes).length === queued.recipients.length) resolve(outcomes);
+    });
+  });
+}
+
+const brief = (outcome: Outcome | undefined): string =>
+  outcome === undefined
+    ? "none"
+    : "status" in outcome
+      ? `${outcome.action} ${outcome.scope} ${outcome.status} ${outcome.why.kind}`
+      : outcome.action;
+
+describe("an attempt", () => {
+  it("keeps recipients apart, and takes 552 at RCPT for too many recipients", async (t) => {
+    const server = await scripted(
+      t,
+      except({
+        "RCPT TO:<no@": "550 5.1.1 unknown",
+        "RCPT TO:<busy@": "450 4.2.1 later",
+        "RCPT TO:<many@": "552 too many",
+        "RCPT TO:<full@": "552 5.2.2 full",
+      }),
+    );
+    const outcomes = await attempt(deliverer(t, server.port).delivery, message(["yes", "no", "busy", "many", "full"]));
+    assert.deepEqual(Object.values(outcomes).map(brief), [
+      "relayed",
+      "failed recipient 5.1.1 reply",
+      "delayed recipient 4.2.1 reply",
+      "delayed recipient 4.5.3 reply",
+      "failed recipient 5.2.2 reply",
+    ]);
+  });
+
+  const lost =
+    (verb: string): Answer =>
+    (line, socket) => {
+      if (line !== verb) return polite(line, socket);
+      socket.destroy();
+      return undefined;
+    };
+
+  it("lost before the final dot is delayed; lost after it is delayed as unknown", async (t) => {
+    const before = await scripted(t, lost("DATA"));
+    const after = await scripted(t, lost("."));
+    assert.equal(brief((await attempt(deliverer(t, before.port).delivery, message(["x"]))).x), "delayed session 4.4.2 connection");
+    assert.equal(brief((await attempt(deliverer(t, after.port).delivery, message(["x"]))).x), "delayed session 4.4.2 unknown");
+  });
+
+  it("that meets a 421 or 554 greeting concerns the host and is delayed; 521 says it takes no mail", async (t) => {
+    const greet = async (greeting: string): Promise<string> => {
+      const server = await scripted(t, polite, greeting);
+      return brief((await attempt(deliverer(t, server.port).delivery, message(["x"]))).x);
+    };
+    assert.equal(await greet("421 4.3.2 busy"), "delayed host 4.3.2 reply");
+    assert.equal(await greet("554 no"), "delayed host 4.3.2 reply");
+    assert.equal(await greet("521 no mail here"), "failed host 5.3.2 reply");
+  });
+
+  it("falls back to clear text when the handshake fails, and says so", async (t) => {
+    const server = await scripted(t, (line, socket) => {
+      if (line.startsWith("EHLO")) return "250-mx.test\r\n250 STARTTLS";
+      if (line !== "STARTTLS") return polite(line, socket);
+      socket.write("220 go\r\n");
+      socket.once("data", () => socket.end("this is no TLS\r\n"));
+      return undefined;
+    });
+    const { delivery, fallbacks } = deliverer(t, server.port);
+    assert.equal(brief((await attempt(delivery, message(["x"]))).x), "relayed");
+    assert.equal(fallbacks.length, 1);
+    assert.equal(server.connections(), 2);
+  });
+
+  it("uses a connection again, and a dead one only costs a new one", async (t) => {
+    let messages = 0;
+    const server = await scripted(t, (line, socket) => {
+      if (line === ".") messages++;
+      if (line.startsWith("MAIL") && messages === 2 && server.connections() === 1) {
+        socket.destroy();
+        return undefined;
+      }
+      return polite(line, socket);
+    });
+    const { delivery } = deliverer(t, server.port, { keepIdle: 5000 });
+    for (let i = 0; i < 3; i++) assert.equal(brief((await attempt(delivery, message(["x"]))).x), "relayed");
+    assert.equal(server.connections(), 2);
+    assert.equal(messages, 3);
+  });
+
+  it("fails a message that is larger than the next hop takes, without sending it", async (t) => {
+    const server = await scripted(t, polite);
+    const large = message(["x"], `Subject: x\r\n\r\n${"y".repeat(900)}\r\n`.repeat(120));
+    assert.equal(brief((await attempt(deliverer(t, server.port).delivery, large)).x), "failed message 5.3.4 local");
+    assert.ok(!server.lines.some((line) => line.startsWith("MAIL")));
+  });
+
+  it("hears at once for all that wait when there is no connection to be had", async (t) => {
+    const { delivery } = deliverer(t, 1);
+    const outcomes = await Promise.all(Array.from({ length: 50 }, () => attempt(delivery, message(["x"]))));
+    assert.ok(outcomes.every(({ x }) => brief(x) === "delayed host 4.4.1 connection"));
+  });
+
+  it("hands back what was not begun when it stops", async (t) => {
+    const server = await scripted(t, () => undefined);
+    const { delivery } = deliverer(t, server.port, { initialConnections: 1, maxConnections: 1 });
+    void attempt(delivery, message(["first"]));
+    void attempt(delivery, message(["second", "third"]));
+    assert.deepEqual(
+      delivery.stop().map(({ recipients }) => recipients.map(({ mailbox }) => mailbox.localPart)),
+      [["second", "third"]],
+    );
+  });
+});
