@@ -45,7 +45,7 @@ interface Waiting {
 
 const PAGE_SIZE = 16 * 1024;
 const CACHE_BYTES = 32 * 1024 * 1024;
-const CHECKPOINT_BYTES = 32 * 1024 * 1024;
+const CHECKPOINT_BYTES = 16 * 1024 * 1024;
 /** A turn's calls leave at once when their bytes reach this. */
 const POST_BYTES = 4 * 1024 * 1024;
 /** Arenas are kept for reuse up to this many, and up to this size. */
