@@ -190,6 +190,27 @@ describe("an attempt", () => {
     assert.equal(messages, 3);
   });
 
+  it("converts declared 8-bit content for a next hop without 8BITMIME, and leaves undeclared as it came", async (t) => {
+    const text =
+      "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nGr\u00fc\u00dfe\r\n";
+    const declared = await scripted(t, polite);
+    assert.equal(brief((await attempt(deliverer(t, declared.port).delivery, message(["x"], text, "8BITMIME"))).x), "relayed");
+    assert.match(declared.content(), /Content-Transfer-Encoding: quoted-printable\r\n\r\nGr=C3=BC=C3=9Fe\r\n/);
+    const undeclared = await scripted(t, polite);
+    await attempt(deliverer(t, undeclared.port).delivery, message(["x"], text));
+    assert.equal(undeclared.content(), Buffer.from(text).toString("latin1"));
+  });
+
+  it("fails with 5.6.3 what may not be converted", async (t) => {
+    const server = await scripted(t, polite);
+    const text =
+      'MIME-Version: 1.0\r\nContent-Type: multipart/signed; boundary=b; protocol="a/b"; micalg=c\r\n\r\n--b\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: 8bit\r\n\r\n\u00fc\r\n--b--\r\n';
+    assert.equal(
+      brief((await attempt(deliverer(t, server.port).delivery, message(["x"], text, "8BITMIME"))).x),
+      "failed message 5.6.3 local",
+    );
+  });
+
   it("fails a message that is larger than the next hop takes, without sending it", async (t) => {
     const server = await scripted(t, polite);
     const large = message(["x"], `Subject: x\r\n\r\n${"y".repeat(900)}\r\n`.repeat(120));

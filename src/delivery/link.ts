@@ -15,7 +15,7 @@ import type { RecipientResult } from "../protocol/client-session.ts";
 import type { Dial } from "../util/byte-stream.ts";
 import type { Clock } from "../util/clock.ts";
 import { planFor, recipientFor } from "./conversion.ts";
-import { convertContent } from "./convert-content.ts";
+import { convertedContent } from "./convert-content.ts";
 import type { Link } from "./destination.ts";
 import type { TargetHost } from "./hosts.ts";
 import type { DeliveryOptions } from "./options.ts";
@@ -95,7 +95,7 @@ export class HostLink implements Link<Job> {
     }
     let content: Content = message.content;
     if (plan.convert !== undefined) {
-      const converted = await convertContent(content, plan.convert);
+      const converted = await convertedContent(content, message.facts, plan.convert);
       if (converted.kind === "impossible") {
         const outcome = failedHere("5.6.3", `the next hop does not take this content, and it cannot be converted: ${converted.why}`);
         job.settle(job.recipients.map(() => outcome));

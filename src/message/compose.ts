@@ -6,7 +6,7 @@
  * 2. Bcc is in the envelope and never in the content.
  * 3. Nothing is read here, no clock, no chance: time, Message-ID and boundary are given.
  */
-import { formatMailbox, type Mailbox } from "../mail/mailbox.ts";
+import type { Mailbox } from "../mail/mailbox.ts";
 import { isAscii } from "../util/bytes.ts";
 import { formatNamedMailbox, type NamedMailbox, parseAddressList } from "./address.ts";
 import { foldField, unstructuredField } from "./encoded-word.ts";
@@ -207,9 +207,4 @@ function attachmentPart(attachment: Attachment, disposition: "attachment" | "inl
     ...(attachment.cid === undefined ? {} : { contentId: attachment.cid }),
     content: attachment.content,
   });
-}
-
-/** `Ann <a@b.test>` as a person reads it, for listings; nothing is encoded. */
-export function displayAddress({ name, mailbox }: NamedMailbox): string {
-  return name === undefined ? formatMailbox(mailbox) : `${name} <${formatMailbox(mailbox)}>`;
 }

@@ -22,7 +22,7 @@ function decode(text: string): string {
 
 test("examples", () => {
   assert.equal(unstructuredField("Subject", "Hello"), "Subject: Hello\r\n");
-  assert.equal(unstructuredField("Subject", "Über alles, für"), "Subject: =?utf-8?B?w5xiZXIgYWxsZXMsIGbDvHI=?=\r\n");
+  assert.equal(unstructuredField("Subject", "Überall, für"), "Subject: =?utf-8?B?w5xiZXJhbGwsIGbDvHI=?=\r\n");
   assert.equal(unstructuredField("Subject", "this is =?utf-8?Q?a?= trick"), "Subject: this is =?utf-8?B?PT91dGYtOD9RP2E/PQ==?= trick\r\n");
   assert.equal(unstructuredField("Subject", "Ein Straßenfest am Abend"), "Subject: Ein =?utf-8?Q?Stra=C3=9Fenfest?= am Abend\r\n");
   assert.deepEqual(encodeWords("日本語"), ["=?utf-8?B?5pel5pys6Kqe?="]);

@@ -4,7 +4,8 @@
  * Rules
  * 1. CRLF is a line break; a CR or LF alone is an octet and is encoded, so that it comes out as it went in.
  * 2. A space or tab at the end of a line is encoded (rule 3 there), and no line passes 76 characters (rule 5).
- * 3. Any way of cutting the input into chunks gives the same output.
+ * 3. A line that a soft break begins does not begin with a hyphen: it could be taken for the delimiter of a part.
+ * 4. Any way of cutting the input into chunks gives the same output.
  */
 import { CR, CRLF, concat, EMPTY, fromLatin1, LF, latin1 } from "../util/bytes.ts";
 
@@ -12,6 +13,7 @@ export const QUOTED_PRINTABLE_LINE = 76;
 /** A soft line break needs the last column for its "=". */
 const LAST_COLUMN = QUOTED_PRINTABLE_LINE - 1;
 const EQUALS = 61;
+const HYPHEN = 45;
 const hex = latin1("0123456789ABCDEF");
 
 export class QuotedPrintableEncoder {
@@ -61,18 +63,26 @@ export class QuotedPrintableEncoder {
         out[o++] = CR;
         out[o++] = LF;
         column = 0;
+        if (c === HYPHEN) {
+          o = writeEscape(out, o, c);
+          column = 3;
+          continue;
+        }
       }
       column += width;
       if (literal) out[o++] = c;
-      else {
-        out[o++] = EQUALS;
-        out[o++] = hex[c >> 4] as number;
-        out[o++] = hex[c & 15] as number;
-      }
+      else o = writeEscape(out, o, c);
     }
     this.#column = column;
     return out.subarray(0, o);
   }
+}
+
+function writeEscape(out: Uint8Array, at: number, c: number): number {
+  out[at] = EQUALS;
+  out[at + 1] = hex[c >> 4] as number;
+  out[at + 2] = hex[c & 15] as number;
+  return at + 3;
 }
 
 function isBlank(c: number): boolean {

@@ -34,6 +34,15 @@ describe("the way of a message", () => {
     assert.doesNotMatch(text, /bcc|hidden|also|\bfor\b/i);
   });
 
+  it("encodes lines anew that no server has to take", async (t) => {
+    const recipient = await startRecipient(t);
+    const relay = await startRelay(t, recipient.port);
+    await send(relay, "submission", { to: ["bob@b.test"], content: `Subject: x\r\n\r\n${"long ".repeat(400)}\r\n` });
+    const { text } = await recipient.message(0);
+    assert.match(text, /Content-Transfer-Encoding: quoted-printable/);
+    assert.ok(text.split("\r\n").every((line) => line.length <= 998));
+  });
+
   it("keeps each recipient's outcome apart, and reports the one that failed", async (t) => {
     const recipient = await startRecipient(t, (address) =>
       address.startsWith("no") ? refuse(reply(550, "5.1.1", "No such user"), "") : accept,

@@ -18,6 +18,7 @@ import { receivedField } from "../message/trace.ts";
 import type { MailCommand } from "../protocol/server-session.ts";
 import type { ServerOptions } from "./options.ts";
 import { type ContentSink, type Intake, type Peer, type Refusal, refuse } from "./policy.ts";
+import { LINE_LIMIT, reencoded } from "./reencode.ts";
 
 /** What a caller is to wait for before it brings more. */
 type Pending = Promise<void> | undefined;
@@ -140,10 +141,21 @@ export class Transaction {
     const problem = this.#judgeContent(facts);
     if (problem !== undefined) return problem;
     const content = await (this.#sink as ContentSink).finish();
-    const message = this.#message(content, { ...facts, size: content.size });
+    const message = await this.#mendedMessage(content, { ...facts, size: content.size });
     await this.#intake.accept(message);
     this.#sink = undefined;
     return message;
+  }
+
+  /** RFC 6409 8 lets a submission be mended: lines that no server has to take are encoded anew. */
+  async #mendedMessage(content: Content, facts: ContentFacts): Promise<NewMessage> {
+    if (!this.#submission || this.#lineEnds === "keep" || facts.longestLine <= LINE_LIMIT) return this.#message(content, facts);
+    const sink = this.#intake.receive(content.size);
+    const mended = await reencoded(content, facts, sink);
+    if (mended === undefined) return this.#message(content, facts);
+    this.#sink?.discard();
+    this.#sink = sink;
+    return this.#message(mended.content, mended.facts);
   }
 
   #judgeContent(facts: ContentFacts): Refusal | undefined {
