@@ -11,6 +11,7 @@ import { describeHost, type Outcome, type Unfinished } from "../mail/outcome.ts"
 import type { Resolver } from "../net/resolver.ts";
 import type { Dial } from "../util/byte-stream.ts";
 import { type Clock, systemClock } from "../util/clock.ts";
+import { Gate } from "../util/gate.ts";
 import { Destination } from "./destination.ts";
 import { hostsFor, type TargetHost } from "./hosts.ts";
 import { type HostLink, type Job, openLink } from "./link.ts";
@@ -45,12 +46,15 @@ export class Delivery {
   readonly #parts: DeliveryParts;
   readonly #options: DeliveryOptions;
   readonly #clock: Clock;
+  /** A place for each connection that is open or being opened. */
+  readonly #gate: Gate;
   readonly #destinations = new Map<string, Destination<Task>>();
 
   constructor(parts: DeliveryParts, options: Pick<DeliveryOptions, "hostname"> & Partial<DeliveryOptions>) {
     this.#parts = parts;
     this.#options = { ...defaultDeliveryOptions, ...options };
     this.#clock = parts.clock ?? systemClock;
+    this.#gate = new Gate(this.#options.maxTotalConnections);
   }
 
   /** Makes an attempt for each of the message's recipients; `settle` hears each group of them as it is done. */
@@ -129,11 +133,13 @@ export class Delivery {
   }
 
   async #try(target: TargetHost, hop: NextHop): Promise<HostLink | Unfinished> {
+    await this.#gate.enter();
     try {
       const link = await openLink(target, {
         delivery: this.#options,
         dial: this.#parts.dial,
         clock: this.#clock,
+        onClosed: () => this.#gate.leave(),
         onFallback: (host, why) => this.#parts.onFallback(describeHost(host), why),
       });
       // A host that an operator named is believed; one that DNS named and that bears our name is ourselves (RFC 5321 5.1).
@@ -147,6 +153,7 @@ export class Delivery {
       }
       return link;
     } catch (error) {
+      this.#gate.leave();
       return outcomeOfError(error, target);
     }
   }

@@ -6,7 +6,7 @@
  * 2. Each recipient has its own outcome.
  */
 import { SmtpError } from "../client/error.ts";
-import { SmtpConnection } from "../client/smtp-connection.ts";
+import { type ConnectionOptions, SmtpConnection } from "../client/smtp-connection.ts";
 import type { Content } from "../mail/content.ts";
 import type { Recipient } from "../mail/envelope.ts";
 import type { QueuedMessage } from "../mail/message.ts";
@@ -33,6 +33,8 @@ export interface LinkOptions {
   readonly delivery: DeliveryOptions;
   readonly dial: Dial;
   readonly clock: Clock;
+  /** The connection of a link that was opened is gone. */
+  onClosed(): void;
   /** A TLS handshake failed and clear text is used instead. */
   onFallback(host: TargetHost, why: string): void;
 }
@@ -53,12 +55,20 @@ export async function openLink(target: TargetHost, options: LinkOptions): Promis
     ...(source === undefined ? {} : { localAddress: source }),
   };
   try {
-    return new HostLink(await SmtpConnection.open({ ...common, tls: "opportunistic" }), target);
+    return await open({ ...common, tls: "opportunistic" }, target, options.onClosed);
   } catch (error) {
     if (!(error instanceof SmtpError) || error.phase !== "handshake") throw error;
     options.onFallback(target, error.why);
-    return new HostLink(await SmtpConnection.open({ ...common, tls: "none" }), target);
+    return open({ ...common, tls: "none" }, target, options.onClosed);
   }
+}
+
+/** `onClosed` is called for a link that was handed out, and for no other. */
+async function open(options: ConnectionOptions, target: TargetHost, onClosed: () => void): Promise<HostLink> {
+  let handedOut = false;
+  const connection = await SmtpConnection.open({ ...options, onClosed: () => handedOut && onClosed() });
+  handedOut = true;
+  return new HostLink(connection, target);
 }
 
 export class HostLink implements Link<Job> {

@@ -12,6 +12,8 @@ export interface DeliveryOptions {
   /** Addresses to come from, by family; the system's choice where absent. */
   readonly sourceIPv4?: string;
   readonly sourceIPv6?: string;
+  /** Connections in all at once. */
+  readonly maxTotalConnections: number;
   /** Connections to one destination at once. */
   readonly maxConnections: number;
   /** Connections to a destination that has not answered yet; grows by one with each success. */
@@ -31,6 +33,7 @@ export interface DeliveryOptions {
 export const defaultDeliveryOptions: Omit<DeliveryOptions, "hostname"> = {
   port: 25,
   families: "both",
+  maxTotalConnections: 500,
   maxConnections: 20,
   initialConnections: 5,
   maxMessagesPerConnection: 1000,
