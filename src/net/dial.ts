@@ -1,7 +1,6 @@
 /** Opens connections. */
 import { connect } from "node:net";
 import type { Dial } from "../util/byte-stream.ts";
-import { formatEndpoint } from "./address.ts";
 import { ClientSocketStream } from "./socket-stream.ts";
 
 /** What `connect` failed with, in words. */
@@ -18,6 +17,7 @@ const words: Readonly<Record<string, string>> = {
   EACCES: "not permitted",
 };
 
+/** The message says what happened; who dialled knows where to. */
 export class DialError extends Error {
   override readonly name = "DialError";
   /** The system's name of it, such as ECONNREFUSED. */
@@ -37,7 +37,7 @@ export const dial: Dial = ({ host, port, localAddress, timeout }) =>
     const fail = (error: NodeJS.ErrnoException): void => {
       clearTimeout(timer);
       const code = innermostCode(error);
-      reject(new DialError(code, `${formatEndpoint({ host, port })}: ${words[code] ?? error.message}`, { cause: error }));
+      reject(new DialError(code, words[code] ?? error.message, { cause: error }));
     };
     socket.once("error", fail);
     socket.once("connect", () => {

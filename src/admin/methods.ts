@@ -1,0 +1,70 @@
+/**
+ * What an operator can ask of a data folder: one table of methods, the same through the control socket and without a server.
+ *
+ * Rules
+ * 1. Parameters and results are JSON. Parameters from the socket are checked by these schemas.
+ * 2. `queue.content` gives its octets in parts before its result, so that no line grows with a message.
+ */
+import { z } from "zod";
+import type { MessageId } from "../mail/message.ts";
+import type { QueuedSummary, QueueStats } from "../queue/store.ts";
+
+/** Ids in one request. */
+export const IDS_LIMIT = 10_000;
+/** Messages in one listing. */
+export const LIST_LIMIT = 10_000;
+const ADDRESSES_LIMIT = 1000;
+
+const id = z.string().max(64);
+const ids = z.array(id).max(IDS_LIMIT);
+const name = z.string().max(1000);
+const password = z.string().max(10_000);
+
+export const parameters = {
+  status: z.strictObject({}),
+  "queue.list": z.strictObject({ limit: z.int().min(1).max(LIST_LIMIT), after: id.optional() }),
+  "queue.show": z.strictObject({ id }),
+  "queue.content": z.strictObject({ id }),
+  "queue.retry": z.strictObject({ ids: ids.optional() }),
+  "queue.remove": z.strictObject({ ids }),
+  "user.add": z.strictObject({ name, password, addresses: z.array(name).max(ADDRESSES_LIMIT).optional() }),
+  "user.list": z.strictObject({}),
+  "user.passwd": z.strictObject({ name, password }),
+  "user.remove": z.strictObject({ name }),
+} as const;
+
+export type Method = keyof typeof parameters;
+export type ParametersOf<M extends Method> = z.output<(typeof parameters)[M]>;
+
+export interface AccountSummary {
+  readonly name: string;
+  readonly addresses: readonly string[];
+}
+
+export interface Results {
+  readonly status: { readonly pid: number; readonly queue: QueueStats };
+  readonly "queue.list": readonly QueuedSummary[];
+  /** Absent for an id that is not in the queue. */
+  readonly "queue.show": { readonly message?: QueuedSummary };
+  readonly "queue.content": { readonly size: number };
+  /** How many recipients are due now, and the ids that were not found. */
+  readonly "queue.retry": { readonly recipients: number; readonly unknown: readonly MessageId[] };
+  readonly "queue.remove": { readonly removed: readonly MessageId[]; readonly unknown: readonly MessageId[] };
+  readonly "user.add": AccountSummary;
+  readonly "user.list": readonly AccountSummary[];
+  readonly "user.passwd": { readonly done: true };
+  readonly "user.remove": { readonly done: true };
+}
+
+/** Takes a part of a long answer; a promise asks to wait. */
+export type TakePart = (part: Uint8Array) => void | Promise<void>;
+
+/** Whoever answers: a running server, or the store itself. Rejects with an AdminError, an AccountError or a StoreError. */
+export interface Administration {
+  call<M extends Method>(method: M, params: ParametersOf<M>, takePart?: TakePart): Promise<Results[M]>;
+  close(): Promise<void>;
+}
+
+export function isMethod(text: string): text is Method {
+  return Object.hasOwn(parameters, text);
+}

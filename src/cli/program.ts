@@ -1,0 +1,167 @@
+/**
+ * Every command and option. docs/cli.md is made from it (scripts/cli-reference.ts).
+ *
+ * Rules
+ * 1. A command's work is in a file of its own, loaded when it is run: what needs little starts fast.
+ * 2. Names stay once they were released.
+ */
+import { Argument, Command, InvalidArgumentError, Option } from "commander";
+import { version } from "./version.ts";
+
+/** What a command resolves with is its exit code. */
+type Run = (code: number) => void;
+
+export function makeProgram(exit: Run): Command {
+  const program = new Command("postrider")
+    .description("SMTP from end to end: submission, a queue that loses nothing, relay, and a client.")
+    .version(version, "-V, --version", "print the version")
+    .helpOption("-h, --help", "print help")
+    .exitOverride()
+    .showHelpAfterError("(--help says more)")
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "postrider: ")) });
+  addServers(program, exit);
+  addSend(program, exit);
+  addQueue(program, exit);
+  addUser(program, exit);
+  addConfig(program, exit);
+  return program;
+}
+
+const configOption = (): Option =>
+  new Option("-c, --config <file>", "configuration file (default: $POSTRIDER_CONFIG, else ./postrider.toml)");
+
+function addServers(program: Command, exit: Run): void {
+  program
+    .command("serve")
+    .description("Run the server: submission on 587 and 465, relay on 25, as the configuration has it.")
+    .addOption(configOption())
+    .addHelpText("after", "\nSIGTERM or SIGINT: finish what is under way, then stop. SIGHUP: read the certificate again.")
+    .action(async (options) => exit(await (await import("./serve.ts")).serve(options)));
+  program
+    .command("dev")
+    .description(
+      "Try it out: a server that needs no configuration, and a second one that plays the recipient's. No mail leaves this machine.",
+    )
+    .option("-d, --data <folder>", "where the try-out keeps its queue, certificate and password", "postrider-data")
+    .option("--submission <port>", "port with STARTTLS; 0 takes a free one", port, 2587)
+    .option("--submissions <port>", "port with TLS from the first byte", port, 2465)
+    .option("--recipient <port>", "port of the recipient's server", port, 2525)
+    .action(async (options) => exit(await (await import("./dev.ts")).dev(options)));
+}
+
+function addSend(program: Command, exit: Run): void {
+  program
+    .command("send")
+    .description("Compose a message and send it; prints the result for each recipient.")
+    .option("-s, --server <host:port>", "where to (default: the try-out that runs in ./postrider-data)")
+    .addOption(
+      new Option(
+        "--tls <mode>",
+        "how to secure the connection (default: implicit on 465 and 2465, starttls on 587 and 2587 or with --user, else opportunistic)",
+      ).choices(["starttls", "implicit", "opportunistic", "none"]),
+    )
+    .option("--ca <file>", "PEM file of certificates to trust instead of the system's")
+    .option("--insecure", "do not check the server's certificate")
+    .option("-u, --user <name>", "log in as; the password: $POSTRIDER_PASSWORD, --password-stdin, or a prompt")
+    .option("--password-stdin", "read the password from the first line of standard input")
+    .option("-f, --from <address>", 'sender, such as "Alice <alice@example.test>" (default: --user, where it is an address)')
+    .option("-t, --to <addresses>", "recipients, parted by commas; may be repeated", collect)
+    .option("--cc <addresses>", "recipients of a copy", collect)
+    .option("--bcc <addresses>", "recipients of a copy that the others do not see", collect)
+    .option("-S, --subject <text>", "subject")
+    .option("-b, --body <text>", "text; absent or -: standard input")
+    .option("--html <text>", "HTML beside the text")
+    .option("-a, --attach <file>", "attach a file; may be repeated", collect)
+    .option("-H, --header <field>", 'another header field, such as "X-Tag: a"; may be repeated', collect)
+    .option(
+      "--raw <file>",
+      "send this message (.eml) as it is, but for Bcc; - is standard input. Its own headers say from and to, unless --from and --to do",
+    )
+    .option("--data <folder>", "folder of the try-out to send to", "postrider-data")
+    .option("--helo <name>", "the name to give in EHLO")
+    .option("--json", "print the result as JSON")
+    .option("--transcript", "print the dialogue on standard error, without credentials and content")
+    .addHelpText("after", exitCodesHelp)
+    .action(async (options) => exit(await (await import("./send.ts")).send(options)));
+}
+
+const exitCodesHelp = `
+Exit codes: 0 all accepted; 64 usage; 65 content refused; 66 a file is missing; 67 a recipient refused for good; 68 no such host;
+69 no connection; 75 refused for now; 77 login or permission refused.`;
+
+const dataOption = (): Option => new Option("-d, --data <folder>", "data folder, instead of the configuration's");
+
+function addQueue(program: Command, exit: Run): void {
+  const queue = program.command("queue").description("Look at the queue and change it, with or without a running server.");
+  const sub = (name: string, text: string): Command =>
+    queue.command(name).description(text).addOption(configOption()).addOption(dataOption()).option("--json", "print JSON");
+  sub("list", "List queued messages, oldest first.")
+    .option("-n, --limit <count>", "messages to list at most", count, 50)
+    .option("--after <id>", "begin after this message")
+    .action(async (options) => exit(await (await import("./queue.ts")).listQueue(options)));
+  sub("show", "Show one message: its envelope and what was tried for each recipient.")
+    .addArgument(new Argument("<id>", "the message's id"))
+    .option("--header", "print its header section instead")
+    .option("--content", "print its content instead, as it is")
+    .action(async (id, options) => exit(await (await import("./queue.ts")).showMessage(id, options)));
+  sub("retry", "Try again now.")
+    .addArgument(new Argument("[ids...]", "messages"))
+    .option("--all", "every message")
+    .action(async (ids, options) => exit(await (await import("./queue.ts")).retryMessages(ids, options)));
+  sub("remove", "Remove messages for good, without a bounce.")
+    .addArgument(new Argument("<ids...>", "messages"))
+    .action(async (ids, options) => exit(await (await import("./queue.ts")).removeMessages(ids, options)));
+}
+
+function addUser(program: Command, exit: Run): void {
+  const user = program
+    .command("user")
+    .description("Accounts: who may log in, and which addresses are theirs. With or without a running server.");
+  const sub = (name: string, text: string): Command =>
+    user.command(name).description(text).addOption(configOption()).addOption(dataOption());
+  const name = (): Argument => new Argument("<name>", "login name, an address as a rule");
+  const fromInput = (): Option => new Option("--password-stdin", "read the password from the first line of standard input");
+  sub("add", "Add an account.")
+    .addArgument(name())
+    .option(
+      "-a, --address <address>",
+      "an address it may send as and receives for, or *@domain; may be repeated (default: its name)",
+      collect,
+    )
+    .addOption(fromInput())
+    .action(async (login, options) => exit(await (await import("./user.ts")).addUser(login, options)));
+  sub("list", "List accounts.")
+    .option("--json", "print JSON")
+    .action(async (options) => exit(await (await import("./user.ts")).listUsers(options)));
+  sub("passwd", "Change an account's password.")
+    .addArgument(name())
+    .addOption(fromInput())
+    .action(async (login, options) => exit(await (await import("./user.ts")).changePassword(login, options)));
+  sub("remove", "Remove an account. Its queued mail stays.")
+    .addArgument(name())
+    .action(async (login, options) => exit(await (await import("./user.ts")).removeUser(login, options)));
+}
+
+function addConfig(program: Command, exit: Run): void {
+  const config = program.command("config").description("The configuration.");
+  config
+    .command("check")
+    .description("Check the configuration, its certificate and its key; prints every problem. Exit code 78 if there is one.")
+    .addOption(configOption())
+    .action(async (options) => exit(await (await import("./config.ts")).checkConfig(options)));
+}
+
+function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
+}
+
+function port(text: string): number {
+  if (!/^\d{1,5}$/.test(text) || Number(text) > 65535) throw new InvalidArgumentError("A port is a number from 0 to 65535.");
+  return Number(text);
+}
+
+function count(text: string): number {
+  if (!/^\d{1,5}$/.test(text) || Number(text) < 1 || Number(text) > 10_000)
+    throw new InvalidArgumentError("A number from 1 to 10000 is needed.");
+  return Number(text);
+}

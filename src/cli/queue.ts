@@ -1,0 +1,166 @@
+/**
+ * `postrider queue`: what waits, and why.
+ *
+ * Rules
+ * 1. An id that is not in the queue is said, and makes the exit code 66; the others are still dealt with.
+ */
+import { formatReversePath } from "../mail/envelope.ts";
+import { formatMailbox } from "../mail/mailbox.ts";
+import type { QueuedRecipientSummary, QueuedSummary } from "../queue/store.ts";
+import { formatSize, formatSpan } from "../telemetry/event-text.ts";
+import { type FolderOptions, withAdministration } from "./admin-access.ts";
+import { CliError, exitCodes } from "./exit-codes.ts";
+import { painter, print, shown, table } from "./terminal.ts";
+
+interface QueueOptions extends FolderOptions {
+  readonly json?: boolean;
+}
+
+/** Recipients of a message that a listing shows. */
+const RECIPIENTS_SHOWN = 3;
+const REASON_SHOWN = 100;
+
+export async function listQueue(options: QueueOptions & { readonly limit: number; readonly after?: string }): Promise<number> {
+  const { limit, after } = options;
+  const [messages, status] = await withAdministration(options, async (admin) => [
+    await admin.call("queue.list", { limit, ...(after === undefined ? {} : { after: after.toUpperCase() }) }),
+    await admin.call("status", {}),
+  ]);
+  if (options.json === true) {
+    await print(`${JSON.stringify({ ...status.queue, list: messages }, null, 2)}\n`);
+    return 0;
+  }
+  if (messages.length === 0) {
+    await print(after === undefined ? "the queue is empty\n" : "no more messages\n");
+    return 0;
+  }
+  await print(
+    table(
+      [["ID", "AGE", "SIZE", "FROM", "TO", "STATE", "NEXT", "LAST"], ...messages.flatMap((message) => rowsOf(message, Date.now()))],
+      [1, 2],
+    ),
+  );
+  const { queue } = status;
+  await print(`${queue.messages} messages, ${queue.recipients} recipients, ${queue.active} being delivered\n`);
+  const last = messages.at(-1);
+  if (messages.length === limit && queue.messages > messages.length && last !== undefined) await print(`for more: --after ${last.id}\n`);
+  return 0;
+}
+
+function rowsOf(message: QueuedSummary, now: number): string[][] {
+  const first = [
+    message.id,
+    formatSpan(Math.max(0, now - message.arrived)),
+    formatSize(message.size),
+    shown(formatReversePath(message.from)),
+  ];
+  const rows = message.recipients
+    .slice(0, RECIPIENTS_SHOWN)
+    .map((recipient, i) => [...(i === 0 ? first : ["", "", "", ""]), shown(formatMailbox(recipient.mailbox)), ...stateOf(recipient, now)]);
+  const more = message.recipients.length - RECIPIENTS_SHOWN;
+  if (more > 0) rows.push(["", "", "", "", `and ${more} more`]);
+  return rows;
+}
+
+function stateOf({ state, due, last }: QueuedRecipientSummary, now: number): [string, string, string] {
+  const reason = shown(last);
+  const short = reason.length > REASON_SHOWN ? `${reason.slice(0, REASON_SHOWN)}...` : reason;
+  return [state, nextOf(state, due, now), short];
+}
+
+function nextOf(state: string, due: number, now: number): string {
+  if (state === "active") return "now";
+  return due <= now ? "due" : `in ${formatSpan(due - now)}`;
+}
+
+interface ShowOptions extends QueueOptions {
+  readonly header?: boolean;
+  readonly content?: boolean;
+}
+
+export async function showMessage(given: string, options: ShowOptions): Promise<number> {
+  const id = given.toUpperCase();
+  return withAdministration(options, async (admin) => {
+    if (options.header === true || options.content === true) {
+      const write = options.content === true ? print : headerWriter();
+      await admin.call("queue.content", { id }, write);
+      return 0;
+    }
+    const { message } = await admin.call("queue.show", { id });
+    if (message === undefined) throw noMessage(id);
+    await print(options.json === true ? `${JSON.stringify(message, null, 2)}\n` : describe(message, Date.now()));
+    return 0;
+  });
+}
+
+function noMessage(id: string): CliError {
+  return new CliError(
+    exitCodes.noInput,
+    `there is no message ${shown(id)} in the queue.`,
+    "It was delivered, bounced or removed; the log knows. `postrider queue list` shows what waits.",
+  );
+}
+
+/** Prints up to the first empty line. */
+function headerWriter(): (part: Uint8Array) => Promise<void> | void {
+  let tail = "";
+  let done = false;
+  return (part) => {
+    if (done) return;
+    const text = tail + Buffer.from(part).toString("latin1");
+    const end = text.startsWith("\r\n") ? 0 : text.indexOf("\r\n\r\n");
+    done = end !== -1;
+    // Three octets stay, so that an empty line over two parts is seen.
+    const ready = done ? text.slice(0, end + 2) : text.slice(0, -3);
+    tail = done ? "" : text.slice(-3);
+    return print(Buffer.from(ready, "latin1"));
+  };
+}
+
+function describe(message: QueuedSummary, now: number): string {
+  const paint = painter(process.stdout);
+  const { origin } = message;
+  const from =
+    origin.kind === "submission"
+      ? `submitted by ${origin.account} from ${origin.peer}`
+      : origin.kind === "smtp"
+        ? `received from ${origin.helo} (${origin.peer})`
+        : origin.kind === "bounce"
+          ? `a bounce about ${origin.about}`
+          : "made here";
+  let text = `${paint("bold", message.id)}\n`;
+  text += `  from     ${shown(formatReversePath(message.from))}\n  size     ${formatSize(message.size)}\n`;
+  text += `  arrived  ${new Date(message.arrived).toISOString()} (${formatSpan(Math.max(0, now - message.arrived))} ago)\n  origin   ${shown(from)}\n`;
+  for (const { mailbox, state, attempts, due, last } of message.recipients) {
+    const next =
+      state === "active" ? "being delivered" : due <= now ? "due now" : `next ${new Date(due).toISOString()} (in ${formatSpan(due - now)})`;
+    text += `  to       ${shown(formatMailbox(mailbox))}\n             ${state}, ${attempts} ${attempts === 1 ? "attempt" : "attempts"}, ${next}\n`;
+    if (last !== "") text += `             last: ${shown(last)}\n`;
+  }
+  return text;
+}
+
+export async function retryMessages(given: readonly string[], options: QueueOptions & { readonly all?: boolean }): Promise<number> {
+  if ((options.all === true) === given.length > 0) {
+    throw new CliError(exitCodes.usage, "which messages?", "Name their ids, or say --all.");
+  }
+  const params = options.all === true ? {} : { ids: upper(given) };
+  const result = await withAdministration(options, (admin) => admin.call("queue.retry", params));
+  if (options.json === true) await print(`${JSON.stringify(result, null, 2)}\n`);
+  else await print(`${result.recipients} ${result.recipients === 1 ? "recipient is" : "recipients are"} due now\n`);
+  return sayUnknown(result.unknown);
+}
+
+export async function removeMessages(given: readonly string[], options: QueueOptions): Promise<number> {
+  const result = await withAdministration(options, (admin) => admin.call("queue.remove", { ids: upper(given) }));
+  if (options.json === true) await print(`${JSON.stringify(result, null, 2)}\n`);
+  else for (const id of result.removed) await print(`removed ${id}\n`);
+  return sayUnknown(result.unknown);
+}
+
+const upper = (ids: readonly string[]): string[] => [...new Set(ids.map((id) => id.toUpperCase()))];
+
+function sayUnknown(unknown: readonly string[]): number {
+  for (const id of unknown) console.error(`postrider: there is no message ${shown(id)} in the queue.`);
+  return unknown.length === 0 ? exitCodes.ok : exitCodes.noInput;
+}

@@ -1,0 +1,6 @@
+/** The version of the package that this file belongs to. */
+import { readFileSync } from "node:fs";
+
+const manifest = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { readonly version: string };
+
+export const version = manifest.version;
