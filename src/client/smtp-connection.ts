@@ -136,11 +136,12 @@ export class SmtpConnection implements StreamHandler {
     });
   }
 
-  /** Says QUIT and closes; resolves when the connection is gone. */
+  /** Says QUIT and closes, or closes at once where something is under way; resolves when the connection is gone. */
   quit(): Promise<void> {
     if (this.#closed) return Promise.resolve();
     return new Promise((resolve) => {
       this.#quitting = resolve;
+      if (!this.idle) return this.destroy();
       this.#session.quit();
       this.#pump();
     });

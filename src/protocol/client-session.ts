@@ -214,8 +214,12 @@ export class ClientSession {
     this.#proceed();
   }
 
-  /** A chunk of the content, after "send-content"; it must not be changed afterwards. */
+  /**
+   * A chunk of the content, after "send-content"; it must not be changed afterwards. Where the session has ended meanwhile, it and
+   * `endContent` do nothing: the transaction is "done" already.
+   */
   content(chunk: Uint8Array): void {
+    if (this.#over) return;
     const transaction = this.#transaction;
     if (this.#sending !== "content" || transaction === undefined) throw new Error("no content is due");
     if (chunk.length === 0) return;
@@ -227,6 +231,7 @@ export class ClientSession {
   }
 
   endContent(): void {
+    if (this.#over) return;
     const transaction = this.#transaction;
     if (this.#sending !== "content" || transaction === undefined) throw new Error("no content is due");
     this.#flushText();

@@ -81,7 +81,7 @@ export class ReplyParser {
     const code = Number(digits);
     if (this.#code !== undefined && this.#code !== code) throw new MalformedReply(`reply changes its code from ${this.#code} to ${code}`);
     this.#code = code;
-    this.#lines.push(rest ?? "");
+    this.#lines.push((rest ?? "").replace(/[\x00-\x1f\x7f-\x9f]/g, " "));
     if (this.#lines.length > REPLY_LINES_LIMIT) throw new MalformedReply(`reply has more than ${REPLY_LINES_LIMIT} lines`);
     if (mark === "-") return undefined;
     const reply = replyFromLines(code, this.#lines);
@@ -95,5 +95,5 @@ function textOf(bytes: Uint8Array): string {
   let end = bytes.length;
   while (end > 0 && bytes[end - 1] === CR) end--;
   const line = bytes.subarray(0, end);
-  return (fromUtf8(line) ?? fromLatin1(line)).replace(/[\x00-\x1f\x7f-\x9f]/g, " ");
+  return fromUtf8(line) ?? fromLatin1(line);
 }

@@ -118,6 +118,8 @@ export class ServerSession {
   #via: "DATA" | "BDAT" = "DATA";
   #bdatLeft = 0;
   #bdatLast = false;
+  /** The last octet of DATA, or of the chunk, was read; it is answered once the pieces before it have been taken. */
+  #contentEnds = false;
   /** Answers the chunk that is being dropped. */
   #dropping: Reply | undefined;
   #early = false;
@@ -229,6 +231,7 @@ export class ServerSession {
         this.#endTransaction();
         return this.#send(answer ?? say.accepted);
       default:
+        this.#waiting = waited;
         throw new Error(`nothing to accept while waiting for ${waited}`);
     }
   }
@@ -252,13 +255,19 @@ export class ServerSession {
       case "rcpt":
         return this.#send(answer);
       default:
+        this.#waiting = waited;
         throw new Error(`nothing to refuse while waiting for ${waited}`);
     }
   }
 
-  /** Gives up the content that is coming in (no room, too many hops): its end is answered with this. */
+  /**
+   * Gives up the content that is coming in (no room, too many hops): no more of it is told, and its end is answered with this.
+   * Does nothing once the content is complete or the session is closed.
+   */
   refuseContent(answer: Reply): void {
+    if (!this.receivingContent) return;
     this.#contentRefusal ??= answer;
+    this.#events.clear(); // pieces of it are all that can be there
   }
 
   /** Says a last word, such as 421 before a time-out or a stop, and takes nothing more. */
@@ -548,7 +557,11 @@ export class ServerSession {
   }
 
   #readContent(): boolean {
-    return this.#mode === "data" ? this.#readData() : this.#readBdat();
+    if (!this.#contentEnds) return this.#mode === "data" ? this.#readData() : this.#readBdat();
+    this.#contentEnds = false;
+    if (this.#mode === "data") this.#endContent();
+    else this.#endBdat();
+    return true;
   }
 
   #readData(): boolean {
@@ -561,7 +574,7 @@ export class ServerSession {
     if (framer.done) {
       this.#framer.putBack(raw.subarray(used));
       this.#data = undefined;
-      this.#endContent();
+      this.#contentEnds = true;
     }
     return true;
   }
@@ -575,7 +588,7 @@ export class ServerSession {
       this.#bdatLeft -= mine.length;
       if (this.#dropping === undefined) this.#piece(mine);
     }
-    if (this.#bdatLeft === 0) this.#endBdat();
+    this.#contentEnds = this.#bdatLeft === 0;
     return true;
   }
 

@@ -114,6 +114,8 @@ class ClientReplay {
         return;
       case "failed": {
         const { about, lasting, reply, why } = event.failure;
+        // The handshake that was begun is given up.
+        if (about === "tls" && this.#events.at(-1) === "tls") this.#events.pop();
         this.#events.push(`failed ${about} ${lasting} ${reply === undefined ? why : replyText(reply)}`);
         return;
       }

@@ -68,7 +68,7 @@ function readStep(text: string, line: number): Step {
 }
 
 function readWord(word: string): Word {
-  const [, name = "", value = ""] = /^(?:([a-z]+)=)?(.*)$/s.exec(word) ?? [];
+  const [, name = "", value = ""] = /^(?:([a-z0-9]+)=)?(.*)$/s.exec(word) ?? [];
   const bare = value.startsWith('"') && value.endsWith('"') && value.length > 1 ? value.slice(1, -1) : value;
   return { name, value: fromLatin1(utf8(bare)) };
 }
