@@ -1,6 +1,7 @@
 // Puts the checkout's own Node at node_modules/.bin/node, so that `npm start` and `npm test` run on it.
 // Plain CommonJS for any Node: it runs under the one that npm found. npm 10 drops the link when two platform packages
-// declare the same bin, so it is made here again, and tried once.
+// declare the same bin, so it is made here again, and tried once. It does so after this workspace's postinstall too: the root's
+// prepare, which runs last, calls this as well.
 "use strict";
 const { execFileSync } = require("node:child_process");
 const fs = require("node:fs");

@@ -9,7 +9,7 @@ import { before, describe, it } from "node:test";
 import nodemailer from "nodemailer";
 import { suiteCleanup } from "../support/cleanup.ts";
 import { type Postrider, startPostrider } from "../support/postrider.ts";
-import { runWell, skipWithout } from "../support/programs.ts";
+import { describeUnless, runWell, skipWithout } from "../support/programs.ts";
 import { type ArrivedMessage, fieldValues, parts, type RecipientServer, startRecipient } from "../support/recipient.ts";
 import { tempFolder } from "../support/temp-folder.ts";
 import { typeInto } from "../support/typed.ts";
@@ -54,7 +54,7 @@ to = "smtp://127.0.0.1:${recipient.port}"`,
     { name: "465", implicit: true, port: () => server.ports.submissions },
   ] as const;
 
-  describe("Python's smtplib", { skip: skipWithout("python3") }, () => {
+  describeUnless(skipWithout("python3"), "Python's smtplib", () => {
     it("runs the mission's program, unchanged but for host, port and certificate", async () => {
       await runWell("python3", ["-"], {
         input: `
@@ -135,7 +135,7 @@ with server:
     assertTraced(message, "ESMTPSA");
   }
 
-  describe("curl", { skip: skipWithout("curl") }, () => {
+  describeUnless(skipWithout("curl"), "curl", () => {
     for (const { name, implicit, port } of modes) {
       it(`sends to two over ${name}`, async () => {
         const [a, b] = [`a@curl-${name}.test`, `b@curl-${name}.test`];
@@ -155,7 +155,7 @@ with server:
     });
   });
 
-  describe("swaks", { skip: skipWithout("swaks") }, () => {
+  describeUnless(skipWithout("swaks"), "swaks", () => {
     for (const { name, implicit, port } of modes) {
       for (const mechanism of ["PLAIN", "LOGIN"]) {
         it(`logs in with ${mechanism} over ${name}`, async () => {
@@ -172,7 +172,7 @@ with server:
     }
   });
 
-  describe("msmtp", { skip: skipWithout("msmtp") }, () => {
+  describeUnless(skipWithout("msmtp"), "msmtp", () => {
     for (const { name, implicit, port } of modes) {
       it(`sends over ${name}`, async () => {
         const to = `a@msmtp-${name}.test`;

@@ -16,7 +16,7 @@ import { utf8 } from "../../src/util/bytes.ts";
 import { suiteCleanup } from "../support/cleanup.ts";
 import { startDnsServer } from "../support/dns-server.ts";
 import { type LogRecord, type Postrider, startPostrider } from "../support/postrider.ts";
-import { missingAccount, skipFor, skipWithout } from "../support/programs.ts";
+import { describeUnless, missingAccount, skipFor, skipWithout } from "../support/programs.ts";
 import { type ArrivedMessage, fieldValues, type RecipientServer, startRecipient } from "../support/recipient.ts";
 import type { Cleanup } from "../support/temp-folder.ts";
 import { eximUser, startExim } from "./exim.ts";
@@ -250,7 +250,7 @@ to = "smtp://${addresses.recipient}:${port}"`,
   const noPostfix = skipWithout("postfix") || skipFor([...root, ...missingAccount("passwd", "news"), ...missingAccount("group", "games")]);
   const noExim = skipWithout("exim4") || skipFor([...root, ...missingAccount("passwd", eximUser)]);
 
-  describe("Postfix", { skip: noPostfix }, () => {
+  describeUnless(noPostfix, "Postfix", () => {
     const postfix = both("postfix", startPostfix);
 
     it("gets addresses and headers in UTF-8", async () => {
@@ -263,7 +263,7 @@ to = "smtp://${addresses.recipient}:${port}"`,
     });
   });
 
-  describe("Exim", { skip: noExim }, () => {
+  describeUnless(noExim, "Exim", () => {
     const exim = both("exim", startExim);
 
     it("greylists: put off at first, delivered with the next attempt", async () => {

@@ -10,6 +10,7 @@ import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { accessSync, constants, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
+import { describe, it } from "node:test";
 import type { Cleanup } from "./temp-folder.ts";
 
 /** Where .ci/unpack-servers puts packages that exclude one another, each in a folder of its own. */
@@ -56,6 +57,12 @@ export function skipFor(missing: readonly string[]): string | false {
   const reason = `${missing.join(", ")} (.ci/run says what to install)`;
   if (required) throw new Error(`interop tests are required (POSTRIDER_REQUIRE_INTEROP=1), but ${reason}`);
   return reason;
+}
+
+/** A suite, or where something is missing one skipped test in its place: the runner does not count the tests of a skipped suite. */
+export function describeUnless(missing: string | false, name: string, body: () => void): void {
+  if (missing === false) describe(name, body);
+  else it(name, { skip: missing }, () => {});
 }
 
 /** Whether this machine has that user or group, in words where not. */
