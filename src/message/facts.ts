@@ -7,6 +7,7 @@
  */
 import type { ContentFacts } from "../mail/content.ts";
 import { CR, LF } from "../util/bytes.ts";
+import { PLAIN_STEP, skipPlain } from "../util/plain-octets.ts";
 import { EMPTY, FIRST, headerSteps } from "./header-line.ts";
 
 export class ContentScanner {
@@ -63,7 +64,7 @@ export class ContentScanner {
     let i = 0;
     while (i < length) {
       if (lfAt !== i) i = skipPlain(view, i, length);
-      for (const stop = Math.min(i + WORDS, length); i < stop; i++) {
+      for (const stop = Math.min(i + PLAIN_STEP, length); i < stop; i++) {
         const c = chunk[i] as number;
         if (c > CR && c < 128 && lfAt !== i) continue;
         bits |= c;
@@ -83,23 +84,6 @@ export class ContentScanner {
     this.#lineStart = lineStart + base;
     this.#size = base + length;
   }
-}
-
-/** Octets looked at in one step: two words of four. */
-const WORDS = 8;
-
-/**
- * The index at or after `i` from which eight octets hold something of interest, or fewer than eight are left. A word holds only octets from
- * 14 to 127 where neither it nor it less 14 in each octet has an upper bit; a borrow can only cause a needless closer look.
- */
-function skipPlain(view: DataView, i: number, length: number): number {
-  let at = i;
-  for (; at + WORDS <= length; at += WORDS) {
-    const a = view.getInt32(at, true);
-    const b = view.getInt32(at + 4, true);
-    if (((a | (a - 0x0e0e0e0e) | b | (b - 0x0e0e0e0e)) & 0x80808080) !== 0) break;
-  }
-  return at;
 }
 
 /** The facts of a content that is there as a whole. */

@@ -64,8 +64,12 @@ export class DataFramer {
   }
 }
 
+/** Octets looked at here before the search is left to native code, which is faster only where dots are rare. */
+const NEAR = 64;
+
 function nextDot(chunk: Uint8Array, from: number): number {
-  let i = from;
-  while (i < chunk.length && chunk[i] !== DOT) i++;
-  return i;
+  const near = Math.min(from + NEAR, chunk.length);
+  for (let i = from; i < near; i++) if (chunk[i] === DOT) return i;
+  const found = chunk.indexOf(DOT, near);
+  return found < 0 ? chunk.length : found;
 }

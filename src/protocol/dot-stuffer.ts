@@ -7,6 +7,7 @@
  * 2. Clean content goes through as slices, cut only where a dot or a line end is put in.
  */
 import { CR, CRLF, DOT, LF, latin1 } from "../util/bytes.ts";
+import { indexOfControl } from "../util/plain-octets.ts";
 
 const STUFFED: Uint8Array = Uint8Array.of(DOT);
 const LONE_LF: Uint8Array = Uint8Array.of(LF);
@@ -22,9 +23,11 @@ export class DotStuffer {
     let start = 0;
     let afterCr = this.#afterCr;
     let lineStart = this.#lineStart;
+    const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.length);
     for (let i = 0; i < chunk.length; i++) {
+      if (!afterCr && !lineStart) i = indexOfControl(chunk, view, i); // within a line a dot is as plain as any octet
+      if (i === chunk.length) break;
       const c = chunk[i] as number;
-      if (c > DOT && !afterCr && !lineStart) continue;
       let insert: Uint8Array | undefined;
       if (afterCr && c !== LF) {
         insert = LONE_LF; // the CR before was bare

@@ -6,17 +6,22 @@
  *    write that is under way when it is flushed, which swaps lines.)
  * 2. Bounded: lines beyond the limit are counted as lost, not kept.
  * 3. A reader that is gone ends the writing, nothing else.
+ * 4. Lines are gathered for a few milliseconds: a write for each turn of the event loop cost a twentieth of a busy server's time.
  */
 import { write, writeSync } from "node:fs";
 
 /** For a pipe that is full and not blocking. */
 const TRY_AGAIN = 20;
+/** Milliseconds that lines are gathered for, and the characters at which they leave at once. */
+const GATHER = 5;
+const GATHER_LIMIT = 64 * 1024;
 
 export class LineWriter {
   readonly #fd: number;
   readonly #limit: number;
   #waiting = "";
   #writing = false;
+  #gathering: NodeJS.Timeout | undefined;
   #broken = false;
   #lost = 0;
   #idle: (() => void)[] = [];
@@ -35,7 +40,9 @@ export class LineWriter {
       return;
     }
     this.#waiting += lines;
-    if (!this.#writing) this.#next();
+    if (this.#writing) return;
+    if (this.#waiting.length >= GATHER_LIMIT) this.#next();
+    else this.#gathering ??= setTimeout(() => this.#next(), GATHER);
   }
 
   /** How often something was lost since the last time this was asked. */
@@ -47,6 +54,7 @@ export class LineWriter {
 
   /** Resolves once all that was taken is written, or cannot be. */
   flush(): Promise<void> {
+    if (this.#gathering !== undefined) this.#next();
     return this.#writing ? new Promise((resolve) => this.#idle.push(resolve)) : Promise.resolve();
   }
 
@@ -63,6 +71,8 @@ export class LineWriter {
   }
 
   #next(): void {
+    clearTimeout(this.#gathering);
+    this.#gathering = undefined;
     if (this.#waiting === "" || this.#broken) {
       this.#writing = false;
       for (const resolve of this.#idle.splice(0)) resolve();
