@@ -148,7 +148,8 @@ export function readRcptParameters(parameters: readonly Parameter[], support: Pa
   return readAll(rcptReaders, target, parameters, support) ?? target;
 }
 
-export function isReply(value: MailParameters | RcptParameters | Reply): value is Reply {
+/** Tells a reply that refuses from what was read. */
+export function isReply(value: object): value is Reply {
   return "code" in value;
 }
 

@@ -1,0 +1,38 @@
+/**
+ * What the operator decides for the server's side of a session.
+ *
+ * Rules
+ * 1. Every limit of the session is named here, with its unit.
+ */
+import { defaultLeniencies, type PathLeniencies } from "./path.ts";
+
+export interface ServerSessionOptions {
+  /** The name in the greeting and in the reply to EHLO. */
+  readonly hostname: string;
+  /** none: not offered; offered: STARTTLS if the client likes; required: nothing of a transaction without it. */
+  readonly tls: "none" | "offered" | "required";
+  /** TLS from the first byte (port 465). */
+  readonly secured: boolean;
+  /** required: submission. none: AUTH is not known here (port 25). */
+  readonly authentication: "none" | "required";
+  /** Octets of content; announced as SIZE. */
+  readonly maxSize: number;
+  /** Recipients of one transaction; RFC 5321 4.5.3.1.8 wants at least 100. */
+  readonly maxRecipients: number;
+  /** Protocol errors without a message accepted between them, then 421. */
+  readonly maxErrors: number;
+  /** Failed AUTH commands in one session, then 421. */
+  readonly maxAuthenticationFailures: number;
+  readonly leniencies: PathLeniencies;
+}
+
+export const defaultServerSessionOptions: Omit<ServerSessionOptions, "hostname"> = {
+  tls: "none",
+  secured: false,
+  authentication: "none",
+  maxSize: 35_882_577,
+  maxRecipients: 1000,
+  maxErrors: 20,
+  maxAuthenticationFailures: 5,
+  leniencies: defaultLeniencies,
+};
