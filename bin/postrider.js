@@ -13,3 +13,5 @@ const source = new URL("../src/cli/main.ts", import.meta.url);
 const built = new URL("../dist/cli/main.js", import.meta.url);
 const { main } = await import(existsSync(source) ? source.href : built.href);
 await main(process.argv.slice(2));
+// Nothing that is still open, such as a peer that does not close its side, may keep an ended command alive.
+process.exit();

@@ -42,12 +42,14 @@ export interface ConnectionOptions {
   readonly timeouts?: Partial<Readonly<Record<ClientState, number>>>;
   readonly dial: Dial;
   readonly clock?: Clock;
+  /** Ends the connection, also while it is being opened. */
+  readonly signal?: AbortSignal;
   /** The connection is gone; called once, unless `open` rejected. */
   readonly onClosed?: () => void;
 }
 
-/** Octets that are handed to the stream before it is asked whether there is room. */
-const WRITE_SIZE = 256 * 1024;
+/** Octets that are handed to the stream before it is asked whether there is room; a peer that takes them within the time-out is not too slow. */
+const WRITE_SIZE = 64 * 1024;
 
 interface Waiter<T> {
   resolve(value: T): void;
@@ -152,13 +154,23 @@ export class SmtpConnection implements StreamHandler {
     this.#stream?.destroy();
   }
 
+  readonly #abort = (): void => {
+    this.#lose("this program stops");
+    this.destroy();
+  };
+
   async #open(): Promise<void> {
-    const { host, port, localAddress, dial, tls } = this.#options;
+    const { host, port, localAddress, dial, tls, signal } = this.#options;
     try {
       this.#stream = await dial({ host, port, timeout: this.#timeout("connect"), ...(localAddress === undefined ? {} : { localAddress }) });
     } catch (error) {
       throw this.#error({ state: "connect", why: messageOf(error), lasting: "temporary", about: "connection" }, error);
     }
+    if (signal?.aborted === true) {
+      this.#stream.destroy();
+      throw this.#error({ state: "connect", why: "this program stops", lasting: "temporary", about: "connection" });
+    }
+    signal?.addEventListener("abort", this.#abort, { once: true });
     if (tls === "implicit") await this.#handshake();
     await new Promise<void>((resolve, reject) => {
       this.#opening = { resolve, reject };
@@ -198,6 +210,7 @@ export class SmtpConnection implements StreamHandler {
 
   closed(error: Error | undefined): void {
     this.#closed = true;
+    this.#options.signal?.removeEventListener("abort", this.#abort);
     this.#lose(error === undefined ? "the connection was closed" : error.message);
     this.#disarm?.();
     this.#quitting?.();

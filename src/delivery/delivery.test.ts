@@ -75,8 +75,13 @@ function message(to: readonly string[], text = "Subject: x\r\n\r\nbody\r\n", bod
   };
 }
 
-function deliverer(t: TestContext, port: number, options: Partial<DeliveryOptions> = {}): { delivery: Delivery; fallbacks: string[] } {
+function deliverer(
+  t: TestContext,
+  port: number,
+  options: Partial<DeliveryOptions> = {},
+): { delivery: Delivery; fallbacks: string[]; givenBack: QueuedMessage[] } {
   const fallbacks: string[] = [];
+  const givenBack: QueuedMessage[] = [];
   const resolver = createResolver({ servers: ["127.0.0.1:9"] });
   const delivery = new Delivery(
     {
@@ -85,6 +90,7 @@ function deliverer(t: TestContext, port: number, options: Partial<DeliveryOption
       dial,
       isOwnName: () => false,
       isOwnEndpoint: () => false,
+      giveBack: (back) => givenBack.push(back),
       onFallback: (host, why) => fallbacks.push(`${host} ${why}`),
     },
     { hostname: "me.test", keepIdle: 50, ...options },
@@ -93,7 +99,7 @@ function deliverer(t: TestContext, port: number, options: Partial<DeliveryOption
     delivery.stop();
     resolver.close();
   });
-  return { delivery, fallbacks };
+  return { delivery, fallbacks, givenBack };
 }
 
 /** The outcomes of one message, by the recipients' local parts. */
@@ -233,5 +239,46 @@ describe("an attempt", () => {
       delivery.stop().map(({ recipients }) => recipients.map(({ mailbox }) => mailbox.localPart)),
       [["second", "third"]],
     );
+  });
+
+  it("gives back what waits for a destination that does not move, and cuts what is under way when told to", async (t) => {
+    const server = await scripted(t, () => undefined);
+    const { delivery, givenBack } = deliverer(t, server.port, { initialConnections: 1, maxConnections: 1, stallAfter: 30 });
+    const first = attempt(delivery, message(["first"]));
+    void attempt(delivery, message(["second"]));
+    while (givenBack.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(givenBack[0]?.recipients[0]?.mailbox.localPart, "second");
+    delivery.abort();
+    assert.equal(brief((await first).first), "delayed host 4.4.1 connection");
+  });
+
+  it("lets an idle connection go where another destination wants its place", async (t) => {
+    const server = await scripted(t, polite);
+    const resolver = createResolver({ servers: ["127.0.0.1:9"] });
+    const to = (host: string) =>
+      ({ domain: { kind: "exact", domain: `${host}.test` }, to: { kind: "host", host, port: server.port } }) as const;
+    const delivery = new Delivery(
+      {
+        routes: [to("127.0.0.1"), { domain: { kind: "any" }, to: { kind: "host", host: "localhost", port: server.port } }],
+        resolver,
+        dial,
+        isOwnName: () => false,
+        isOwnEndpoint: () => false,
+        giveBack: () => {},
+        onFallback: () => {},
+      },
+      { hostname: "me.test", maxTotalConnections: 1, keepIdle: 60_000, families: "ipv4" },
+    );
+    t.after(() => {
+      delivery.stop();
+      resolver.close();
+    });
+    const one = message(["x"]);
+    await attempt(delivery, {
+      ...one,
+      recipients: one.recipients.map((each) => ({ ...each, mailbox: { localPart: "x", domain: "127.0.0.1.test" } })),
+    });
+    assert.equal(brief((await attempt(delivery, one)).x), "relayed");
+    assert.equal(server.connections(), 2);
   });
 });

@@ -34,6 +34,8 @@ export interface DeliveryParts {
   isOwnName(name: string): boolean;
   /** Whether we listen there. */
   isOwnEndpoint(address: string, port: number): boolean;
+  /** Takes recipients back untried, for a minute or so: their destination does not move. */
+  giveBack(message: QueuedMessage, recipients: readonly QueuedRecipient[]): void;
   /** A TLS handshake failed; the session went on in clear. */
   onFallback(host: string, why: string): void;
 }
@@ -49,6 +51,8 @@ export class Delivery {
   /** A place for each connection that is open or being opened. */
   readonly #gate: Gate;
   readonly #destinations = new Map<string, Destination<Task>>();
+  readonly #abort = new AbortController();
+  #callOffLook: (() => void) | undefined;
 
   constructor(parts: DeliveryParts, options: Pick<DeliveryOptions, "hostname"> & Partial<DeliveryOptions>) {
     this.#parts = parts;
@@ -73,8 +77,27 @@ export class Delivery {
     }
   }
 
+  /** Cuts what is still under way; it settles as lost, or as unknown. */
+  abort(): void {
+    this.#abort.abort();
+  }
+
+  /** Looks now and then for destinations that do not move, while there are any. */
+  #lookForStalls(): void {
+    const { stallAfter } = this.#options;
+    this.#callOffLook ??= this.#clock.after(stallAfter, () => {
+      this.#callOffLook = undefined;
+      const before = this.#clock.now() - stallAfter;
+      for (const destination of this.#destinations.values()) {
+        for (const { message, group } of destination.shed(before)) this.#parts.giveBack(message, group);
+      }
+      if (this.#destinations.size > 0) this.#lookForStalls();
+    });
+  }
+
   /** Hands back what was not begun. What is under way settles as usual. */
   stop(): { readonly message: QueuedMessage; readonly recipients: readonly QueuedRecipient[] }[] {
+    this.#callOffLook?.();
     return [...this.#destinations.values()]
       .flatMap((destination) => destination.stop())
       .map(({ message, group }) => ({ message, recipients: group }));
@@ -108,6 +131,7 @@ export class Delivery {
       onEmpty: () => this.#destinations.delete(key),
     });
     this.#destinations.set(key, destination);
+    this.#lookForStalls();
     return destination;
   }
 
@@ -132,13 +156,20 @@ export class Delivery {
     }
   }
 
+  /** An idle connection gives its place to one that is wanted. */
+  #makePlace(): void {
+    for (const destination of this.#destinations.values()) if (destination.dropIdle()) return;
+  }
+
   async #try(target: TargetHost, hop: NextHop): Promise<HostLink | Unfinished> {
+    if (this.#gate.full) this.#makePlace();
     await this.#gate.enter();
     try {
       const link = await openLink(target, {
         delivery: this.#options,
         dial: this.#parts.dial,
         clock: this.#clock,
+        signal: this.#abort.signal,
         onClosed: () => this.#gate.leave(),
         onFallback: (host, why) => this.#parts.onFallback(describeHost(host), why),
       });

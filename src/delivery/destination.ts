@@ -43,10 +43,13 @@ export class Destination<Job> {
   #lanes = 0;
   #limit: number;
   #stopped = false;
+  /** When something came to an end here. */
+  #progress: number;
 
   constructor(options: DestinationOptions<Job>) {
     this.#options = options;
     this.#limit = Math.min(options.initialConnections, options.maxConnections);
+    this.#progress = options.clock.now();
   }
 
   get busy(): boolean {
@@ -54,8 +57,23 @@ export class Destination<Job> {
   }
 
   add(job: Job): void {
+    if (!this.busy) this.#progress = this.#options.clock.now();
     this.#waiting.push(job);
     this.#work();
+  }
+
+  /** Takes back all that waits where nothing has moved since `before`: it would only keep others from the hand. */
+  shed(before: number): Job[] {
+    return this.#progress < before ? this.#waiting.drain() : [];
+  }
+
+  /** Lets the connection go that has been idle for longest; false where none is. */
+  dropIdle(): boolean {
+    const idle = this.#idle.shift();
+    if (idle === undefined) return false;
+    idle.off();
+    void idle.link.quit();
+    return true;
   }
 
   /** Takes back what has not been begun and lets idle connections go; what is under way goes on. */
@@ -95,6 +113,7 @@ export class Destination<Job> {
         if (link === undefined) break;
       }
       const sent = await link.send(job, used > 0);
+      this.#progress = this.#options.clock.now();
       used++;
       if (sent) this.#limit = Math.min(this.#options.maxConnections, this.#limit + 1);
       else this.#waiting.unshift(job);
@@ -108,6 +127,7 @@ export class Destination<Job> {
   /** A session for this job and those behind it; where there is none, it and they are over. */
   async #open(job: Job): Promise<Link<Job> | undefined> {
     const opened = await this.#options.open();
+    this.#progress = this.#options.clock.now();
     if (!("action" in opened)) return opened;
     this.#limit = Math.max(1, this.#limit >> 1);
     this.#options.fail(job, opened);

@@ -33,6 +33,8 @@ export interface LinkOptions {
   readonly delivery: DeliveryOptions;
   readonly dial: Dial;
   readonly clock: Clock;
+  /** Ends every connection. */
+  readonly signal: AbortSignal;
   /** The connection of a link that was opened is gone. */
   onClosed(): void;
   /** A TLS handshake failed and clear text is used instead. */
@@ -52,6 +54,7 @@ export async function openLink(target: TargetHost, options: LinkOptions): Promis
     timeouts,
     dial: options.dial,
     clock: options.clock,
+    signal: options.signal,
     ...(source === undefined ? {} : { localAddress: source }),
   };
   try {

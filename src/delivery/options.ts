@@ -26,6 +26,8 @@ export interface DeliveryOptions {
   readonly maxAddresses: number;
   /** Milliseconds that a connection without work is kept for the next message. */
   readonly keepIdle: number;
+  /** Milliseconds without any progress after which what waits for a destination is handed back. */
+  readonly stallAfter: number;
   /** Milliseconds by state of the session; RFC 5321 4.5.3.2 where absent. */
   readonly timeouts: Partial<Readonly<Record<ClientState, number>>>;
 }
@@ -40,5 +42,6 @@ export const defaultDeliveryOptions: Omit<DeliveryOptions, "hostname"> = {
   maxRecipients: 100,
   maxAddresses: 5,
   keepIdle: seconds(5),
+  stallAfter: seconds(5),
   timeouts: {},
 };

@@ -51,7 +51,19 @@ function recipientText(reported: ReportedRecipient, options: ReportTextOptions):
   if (outcome.action === "delayed" && reported.retryUntil !== undefined) {
     text += indented(`It will be tried until ${formatDate(reported.retryUntil)}.`);
   }
+  const given = givenUp(reported, options.arrived);
+  if (given !== undefined) text += indented(given);
   return `${text}${indented(advice(outcome, options))}\r\n`;
+}
+
+/** A trouble that could have passed and did not: how long it was tried. */
+function givenUp({ outcome: { action, why }, attempted }: ReportedRecipient, arrived: number): string | undefined {
+  const passing = why.kind === "reply" ? why.reply.code < 500 : why.kind === "connection" || why.kind === "unknown";
+  if (action !== "failed" || !passing || attempted === undefined) return undefined;
+  const hours = Math.round((attempted - arrived) / 3_600_000);
+  const long =
+    hours < 1 ? "less than an hour" : hours < 48 ? `${hours} ${hours === 1 ? "hour" : "hours"}` : `${Math.round(hours / 24)} days`;
+  return `It was tried again and again for ${long} and is given up now.`;
 }
 
 function whatHappened(why: Reason): string {
@@ -63,7 +75,7 @@ function whatHappened(why: Reason): string {
     case "connection":
       return `${server} could not be reached, or the connection failed: ${safeText(why.text, true)} (${safeText(why.doing, true)}).`;
     case "dns":
-      return `The address book of the Internet (DNS) gave no server for it: ${safeText(why.text, true)}.`;
+      return `The receiving server could not be found: ${safeText(why.text, true)}.`;
     case "local":
       return `${safeText(why.text, true)}.`;
     case "unknown":

@@ -29,7 +29,8 @@ export interface ReceivedOptions {
   readonly peer?: ReceivedPeer;
   /** Our own name. */
   readonly hostname: string;
-  readonly protocol: ProtocolFacts;
+  /** Absent for what was made here: no protocol carried it. */
+  readonly protocol?: ProtocolFacts;
   /** Set inside TLS: `TLSv1.3`, `TLS_AES_256_GCM_SHA384`. */
   readonly tls?: { readonly version: string; readonly cipher: string };
   readonly id: MessageId;
@@ -45,7 +46,8 @@ export interface ReceivedOptions {
 export function receivedField(options: ReceivedOptions): Uint8Array {
   const parts: string[] = [];
   if (options.peer !== undefined) parts.push(`from ${heloText(options.peer.helo)}`, peerComment(options.peer));
-  parts.push(`by ${hostText(options.hostname)} (Postrider)`, `with ${withProtocol(options.protocol)}`);
+  parts.push(`by ${hostText(options.hostname)} (Postrider)`);
+  if (options.protocol !== undefined) parts.push(`with ${withProtocol(options.protocol)}`);
   if (options.tls !== undefined) parts.push(`(using ${plain(options.tls.version)} with cipher ${plain(options.tls.cipher)})`);
   const only = options.recipients.length === 1 ? options.recipients[0] : undefined;
   if (only !== undefined && isPrintableMailbox(only)) parts.push(`id ${options.id}`, `for <${formatMailbox(only)}>;`);

@@ -85,14 +85,21 @@ class SocketStream implements ByteStream {
     this.#socket = secured;
     return new Promise((resolve, reject) => {
       const fail = (): void => reject(this.#error ?? new Error("the peer closed the connection during the TLS handshake"));
+      const hungUp = (): void => {
+        secured.destroy();
+      };
       const succeed = (): void => {
         secured.off("close", fail);
+        secured.off("end", hungUp);
         this.#tls = finish(secured);
         if (this.#handler !== undefined) secured.on("data", this.#onData);
+        else secured.pause();
         resolve(this.#tls);
       };
       this.#listen(secured);
       secured.once("close", fail);
+      secured.once("end", hungUp);
+      secured.resume(); // without it the end of a peer that gives up is never told
       secured.once(ready, succeed);
     });
   }

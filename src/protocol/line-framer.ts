@@ -24,6 +24,8 @@ export class LineFramer {
   readonly #chunks = new Fifo<Uint8Array>();
   #current: Uint8Array = EMPTY;
   #at = 0;
+  /** Octets in `#chunks`. */
+  #queued = 0;
   #partial: Uint8Array[] = [];
   #partialSize = 0;
   /** The last octet of the previous chunk was a CR whose LF has not come. */
@@ -36,11 +38,18 @@ export class LineFramer {
     this.#limit = limit;
   }
 
+  /** Octets that were pushed and not read yet. */
+  get unread(): number {
+    return this.#queued + this.#current.length - this.#at;
+  }
+
   push(chunk: Uint8Array): void {
     if (chunk.length === 0) return;
     // What waits goes first, even when the piece before it has been taken already.
-    if (this.#at < this.#current.length || this.#chunks.length > 0) this.#chunks.push(chunk);
-    else {
+    if (this.#at < this.#current.length || this.#chunks.length > 0) {
+      this.#chunks.push(chunk);
+      this.#queued += chunk.length;
+    } else {
       this.#current = chunk;
       this.#at = 0;
     }
@@ -74,6 +83,7 @@ export class LineFramer {
   /** Forgets all that was not read. */
   clear(): void {
     this.#chunks.clear();
+    this.#queued = 0;
     this.#current = EMPTY;
     this.#at = 0;
     this.#dropPartial();
@@ -83,6 +93,7 @@ export class LineFramer {
   #advance(): boolean {
     const chunk = this.#chunks.shift();
     if (chunk === undefined) return false;
+    this.#queued -= chunk.length;
     this.#current = chunk;
     this.#at = 0;
     return true;

@@ -82,6 +82,11 @@ export class ServerSession {
     return this.#mode === "closing";
   }
 
+  /** Octets that were received and not parsed yet: what a driver has to bound. */
+  get unread(): number {
+    return this.#framer.unread;
+  }
+
   receive(chunk: Uint8Array): void {
     if (this.#mode === "closing") return;
     if (this.#waiting === "greeting") this.#early = true;

@@ -261,7 +261,10 @@ class SqliteStore implements QueueStore {
       const { bavail, bsize } = statfsSync(this.#folder);
       this.#free = bavail * bsize;
     }
-    if (this.#free - size >= this.#minimumFree) return;
+    if (this.#free - size >= this.#minimumFree) {
+      this.#free -= size; // until the next look, what is let in counts as gone
+      return;
+    }
     throw new StoreError("full", `${this.#folder}: ${this.#free} octets free, ${this.#minimumFree} are kept free`);
   }
 }

@@ -52,7 +52,6 @@ export async function bounceFor(message: QueuedMessage, failed: readonly Reporte
   });
   const received = receivedField({
     hostname,
-    protocol: { esmtp: true, tls: false, authenticated: false, utf8: report.smtpUtf8 },
     id,
     recipients: [to],
     now,

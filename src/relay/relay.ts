@@ -22,7 +22,7 @@ import { Scheduler } from "../queue/scheduler.ts";
 import type { StoreError } from "../queue/store.ts";
 import type { ListenAt, ServerOptions } from "../server/options.ts";
 import { SmtpServer } from "../server/smtp-server.ts";
-import { type Clock, systemClock } from "../util/clock.ts";
+import { type Clock, minutes, seconds, systemClock } from "../util/clock.ts";
 import { AccountDirectory } from "./directory.ts";
 import { Hand, type HandLimits } from "./hand.ts";
 import { type Courier, QueueIntake } from "./intake.ts";
@@ -46,6 +46,11 @@ export interface RelayOptions {
   readonly events?: EventSink;
   readonly clock?: Clock;
 }
+
+/** Milliseconds for the outcomes of what was cut at the deadline to be written. */
+const LAST_SETTLEMENTS = seconds(1);
+/** Milliseconds until what waited for a destination that does not move is taken in hand again. */
+const GIVEN_BACK_FOR = minutes(1);
 
 export class Relay {
   readonly #options: RelayOptions;
@@ -93,8 +98,10 @@ export class Relay {
     this.#stopping = true;
     const ends = this.#clock.now() + deadline;
     await Promise.all([this.#scheduler.stop(), this.#server.stop(deadline)]);
-    for (const { message, recipients } of this.#delivery.stop()) this.#settler.release(message, recipients);
+    for (const { message, recipients } of this.#delivery.stop()) this.#settler.release(message, recipients, this.#clock.now());
     await this.#within(this.#hand.empty(), Math.max(0, ends - this.#clock.now()));
+    this.#delivery.abort();
+    await this.#within(this.#hand.empty(), LAST_SETTLEMENTS);
     this.#resolver.close();
     await this.#options.stores.close();
   }
@@ -120,6 +127,7 @@ export class Relay {
         clock: this.#clock,
         isOwnName: (name) => names.has(domainKey(name)),
         isOwnEndpoint: (address, port) => isOneOf(this.#server.addresses, address, port),
+        giveBack: (message, recipients) => this.#settler.release(message, recipients, this.#clock.now() + GIVEN_BACK_FOR),
         onFallback: (host, why) => this.#events({ type: "tls-fallback", host, why }),
       },
       { hostname, ...delivery },
@@ -134,7 +142,7 @@ export class Relay {
       clock: this.#clock,
       events: this.#events,
       hostname,
-      postmaster: domains.postmaster ?? postmasterOf(domains, hostname),
+      postmaster: postmasterOf(domains, hostname),
       onSettled: (message, recipients) => this.#settled(message, recipients),
     });
   }
@@ -192,6 +200,7 @@ function octetsInMemory({ content }: Pick<QueuedMessage, "content">): number {
   return content.kind === "memory" ? content.size : 0;
 }
 
+/** Whom reports are from: the role, not the person behind it, whose address is nobody's business. */
 function postmasterOf({ local }: LocalDomains, hostname: string): Mailbox {
   const [home = hostname] = local;
   return { localPart: "postmaster", domain: home };

@@ -55,9 +55,8 @@ export class Settler {
     else this.#add(message, judged, [], []);
   }
 
-  /** Hands recipients back untried. */
-  release(message: QueuedMessage, recipients: readonly QueuedRecipient[]): void {
-    const due = this.#options.clock.now();
+  /** Hands recipients back untried, to be due then. */
+  release(message: QueuedMessage, recipients: readonly QueuedRecipient[], due: number): void {
     const settlements = recipients.map(({ index }): Settlement => ({ kind: "released", id: message.id, index, due }));
     this.#push({ settlements, caused: [], events: [], settled: () => this.#options.onSettled(message, recipients.length) });
   }

@@ -47,7 +47,10 @@ export class ServerConnection implements StreamHandler {
   #transaction: Transaction | undefined;
   #asking = false;
   #reading = true;
-  #unread = 0;
+  /** Replies wait for the peer to read. */
+  #blocked = false;
+  /** The last words are on their way. */
+  #ending = false;
   #peerEnded = false;
   #closed = false;
   #stopping: Reply | undefined;
@@ -75,7 +78,9 @@ export class ServerConnection implements StreamHandler {
   start(refusal?: Refusal): void {
     this.#tell({ type: "connected", listener: this.#kind, ...this.#names });
     if (this.#kind === "submissions") {
-      this.#secure(() => this.#greet(refusal));
+      // A handshake for each that is turned away would be what the limit is there to spare.
+      if (refusal !== undefined) return this.#turnAway(refusal);
+      this.#secure(() => this.#greet());
       return;
     }
     this.#stream.handle(this);
@@ -84,8 +89,14 @@ export class ServerConnection implements StreamHandler {
     else this.#greet(refusal);
   }
 
+  #turnAway(refusal: Refusal): void {
+    this.#tellRefused("connection", refusal.reply, refusal.why);
+    this.#stream.handle(this);
+    this.destroy(refusal.why);
+  }
+
   #greet(refusal?: Refusal): void {
-    if (this.#closed) return;
+    if (this.#closed || this.#session.closing) return;
     if (refusal !== undefined) this.#tellRefused("greeting", refusal.reply, refusal.why);
     this.#session.greet(refusal?.reply ?? this.#stopping);
     this.#pump();
@@ -119,13 +130,14 @@ export class ServerConnection implements StreamHandler {
   data(chunk: Uint8Array): void {
     this.#deadline = this.#context.clock.now() + this.#context.options.idleTimeout;
     this.#session.receive(chunk);
-    if (!this.#asking) return this.#pump();
-    this.#unread += chunk.length;
-    if (this.#unread > UNREAD_LIMIT) this.#read(false);
+    if (!this.#asking) this.#pump();
+    this.#throttle();
   }
 
   drained(): void {
-    if (!this.#asking) this.#read(true);
+    this.#blocked = false;
+    if (!this.#asking) this.#pump();
+    this.#throttle();
   }
 
   ended(): void {
@@ -147,12 +159,20 @@ export class ServerConnection implements StreamHandler {
   // The session
 
   #pump(): void {
-    for (let event = this.#session.next(); event !== undefined; event = this.#session.next()) {
+    // A peer that does not read its replies gets no more of them.
+    for (let event = this.#next(); event !== undefined; event = this.#next()) {
       const answer = this.#put(event);
-      if (answer !== undefined) return this.#await(answer);
+      if (answer === undefined) continue;
+      // What waits for a disk must not hold back the replies to what came before it.
+      if (event.type === "content-end") this.#write();
+      return this.#await(answer);
     }
     if (this.#stopping !== undefined && !this.#session.receivingContent) this.#session.close(this.#stopping);
     this.#flush();
+  }
+
+  #next(): ServerEvent | undefined {
+    return this.#blocked ? undefined : this.#session.next();
   }
 
   #await(answer: Promise<void>): void {
@@ -161,11 +181,10 @@ export class ServerConnection implements StreamHandler {
       .catch((error: unknown) => this.#crash(error))
       .then(() => {
         this.#asking = false;
-        this.#unread = 0;
         if (this.#closed) return;
         this.#deadline = this.#context.clock.now() + this.#context.options.idleTimeout;
-        this.#read(true);
         this.#pump();
+        this.#throttle();
       });
   }
 
@@ -182,14 +201,23 @@ export class ServerConnection implements StreamHandler {
   }
 
   #flush(): void {
+    this.#write();
+    if (this.#session.closing || (this.#peerEnded && !this.#blocked)) this.#end();
+  }
+
+  #write(): void {
     const output = this.#session.takeOutput();
-    const room = output === undefined || this.#stream.write(output);
-    if (this.#session.closing || this.#peerEnded) return this.#end();
-    if (!room) this.#read(false); // a peer that does not read its replies is not read either
+    if (output !== undefined && !this.#stream.write(output)) this.#blocked = true;
+  }
+
+  /** Reads on only while little is held: neither unread commands nor unread replies pile up. */
+  #throttle(): void {
+    this.#read(this.#ending || (!this.#blocked && this.#session.unread <= UNREAD_LIMIT));
   }
 
   #end(): void {
-    if (this.#closed) return;
+    if (this.#closed || this.#ending) return;
+    this.#ending = true;
     this.#discard();
     this.#stream.end();
     this.#read(true); // what still comes is dropped, so that our last words are not lost to a reset
