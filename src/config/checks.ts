@@ -83,8 +83,8 @@ function checkRoutes(read: ReadTables, problems: Problems): void {
     if (reached !== undefined)
       problems.conflict(`route[${i}].to`, `leads to this server itself (${reached.key}): mail would go in a circle`);
   }
-  const whole = routes.every((route) => route.domain !== undefined && route.to !== undefined);
-  if (!whole) return;
+  // A route whose domain cannot be read may have been meant for any of them.
+  if (routes.some((route) => route.domain === undefined)) return;
   for (const [i, domain] of (read.tables.domains.local ?? []).entries()) {
     if (routes.some((route) => route.domain !== undefined && matchesDomain(route.domain, domain))) continue;
     problems.conflict(

@@ -77,7 +77,8 @@ export interface Config {
 
 export type ConfigResult =
   | { readonly kind: "ok"; readonly config: Config }
-  | { readonly kind: "invalid"; readonly problems: readonly ConfigProblem[] };
+  /** `tls` where that table itself could be read: its files can be looked at all the same. */
+  | { readonly kind: "invalid"; readonly problems: readonly ConfigProblem[]; readonly tls?: TlsSetting };
 
 export interface ParseOptions {
   /** The folder that paths in the file are relative to. */
@@ -97,7 +98,10 @@ export function parseConfig(text: string, options: ParseOptions): ConfigResult {
     problems.conflict("hostname", `expected this server's full domain name, such as "mail.example.test", got nothing${why}`);
   }
   check(read, problems);
-  if (problems.all.length > 0 || hostname === undefined) return { kind: "invalid", problems: problems.all };
+  if (problems.all.length > 0 || hostname === undefined) {
+    const readable = !problems.all.some((problem) => problem.key.startsWith("tls"));
+    return { kind: "invalid", problems: problems.all, ...(readable ? { tls: tlsSetting(read.tables.tls, options.folder) } : {}) };
+  }
   return { kind: "ok", config: build(read, hostname, options.folder) };
 }
 

@@ -29,7 +29,10 @@ export function readConfig(path: string): ReadResult {
   const text = readText(path);
   if (text.kind === "unreadable") return { kind: "invalid", problems: [{ kind: "file", key: "", text: text.why }] };
   const result = parseConfig(text.text, { folder: dirname(resolve(path)), machineName: hostname() });
-  if (result.kind === "invalid") return result;
+  if (result.kind === "invalid") {
+    const files = result.tls === undefined ? undefined : readCertificate(result.tls);
+    return { kind: "invalid", problems: files?.kind === "invalid" ? [...result.problems, ...files.problems] : result.problems };
+  }
   const certificate = readCertificate(result.config.tls);
   if (certificate.kind === "invalid") return certificate;
   return { kind: "ok", config: result.config, certificate: certificate.pair };
