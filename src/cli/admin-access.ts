@@ -4,10 +4,12 @@
  * Rules
  * 1. The lock of the data folder tells: where a server holds it, its control socket answers.
  */
+import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { connectControl } from "../admin/control-client.ts";
 import type { Administration } from "../admin/methods.ts";
 import { makeDataFolder, needDataFolder } from "./data-folder.ts";
+import { isTryOut, TRY_OUT_DATA } from "./try-out.ts";
 
 export interface FolderOptions {
   readonly config?: string;
@@ -16,8 +18,7 @@ export interface FolderOptions {
 
 /** Runs `work` with whoever answers for the folder. `make`: the folder is made if missing. */
 export async function withAdministration<T>(options: FolderOptions, work: (admin: Administration) => Promise<T>, make = false): Promise<T> {
-  const folder =
-    options.data === undefined ? (await import("./load-config.ts")).loadConfig(options.config).config.data : resolve(options.data);
+  const folder = await folderOf(options);
   if (make) makeDataFolder(folder);
   else needDataFolder(folder);
   const admin = (await connectControl(folder)) ?? (await openHere(folder));
@@ -26,6 +27,14 @@ export async function withAdministration<T>(options: FolderOptions, work: (admin
   } finally {
     await admin.close();
   }
+}
+
+/** `--data`, else the configuration's; where neither is named nor there, that of a try-out in the current folder. */
+async function folderOf({ config, data }: FolderOptions): Promise<string> {
+  if (data !== undefined) return resolve(data);
+  const { configPath, loadConfig } = await import("./load-config.ts");
+  if (config === undefined && !existsSync(configPath(undefined)) && isTryOut(TRY_OUT_DATA)) return resolve(TRY_OUT_DATA);
+  return loadConfig(config).config.data;
 }
 
 async function openHere(folder: string): Promise<Administration> {

@@ -6,8 +6,9 @@
  * 2. A self-signed certificate is made once and kept: clients that trust it go on trusting it. It is made anew only when it has run out
  *    or lacks the server's name.
  */
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { makeFolders } from "../database/folders.ts";
 import { selfSignedCertificate } from "../net/certificate.ts";
 import { CertificateError, type CertificatePair, checkCertificate } from "../net/tls-context.ts";
 import { days } from "../util/clock.ts";
@@ -18,7 +19,7 @@ export function makeDataFolder(folder: string): void {
   process.umask(0o077); // mail is nobody else's to read, whatever mode a folder that was there already has
   try {
     if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true) return;
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolders(folder, 0o700);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     const denied = code === "EACCES" || code === "EPERM" || code === "EROFS";

@@ -33,6 +33,7 @@ import {
   keptPassword,
   RECIPIENT_HOSTNAME,
   TRY_OUT_ACCOUNT,
+  TRY_OUT_DATA,
   TRY_OUT_HOSTNAME,
   TRY_OUT_RECIPIENT,
   type TryOut,
@@ -46,7 +47,6 @@ export interface DevOptions {
   readonly recipient: number;
 }
 
-const DEFAULT_DATA = "postrider-data";
 const HOST = "127.0.0.1";
 const DRAIN = seconds(8);
 const WELCOME_WAIT = seconds(10);
@@ -74,7 +74,7 @@ export async function dev(options: DevOptions): Promise<number> {
   );
   const welcomed = welcome(tryOut, started.kept).then(() => within(shown.promise, WELCOME_WAIT));
   const early = await Promise.race([welcomed.then(() => undefined, sayTrouble), ended]);
-  if (early === undefined) say(nextCommands(tryOut, options.data === DEFAULT_DATA ? undefined : options.data, paint));
+  if (early === undefined) say(nextCommands(tryOut, options.data === TRY_OUT_DATA ? undefined : options.data, paint));
   const ending = await ended;
   if (ending.kind === "fatal") say(`\n  The queue's storage failed: ${ending.error.message}. What got its 250 is safe.\n`);
   else say("\n  Stopping: what is under way is finished ...\n");

@@ -89,7 +89,11 @@ const exitCodesHelp = `
 Exit codes: 0 all accepted; 64 usage; 65 content refused; 66 a file is missing; 67 a recipient refused for good; 68 no such host;
 69 no connection; 75 refused for now; 77 login or permission refused.`;
 
-const dataOption = (): Option => new Option("-d, --data <folder>", "data folder, instead of the configuration's");
+const dataOption = (): Option =>
+  new Option(
+    "-d, --data <folder>",
+    "data folder, instead of the configuration's (without either: ./postrider-data, if a try-out lives there)",
+  );
 
 function addQueue(program: Command, exit: Run): void {
   const queue = program.command("queue").description("Look at the queue and change it, with or without a running server.");

@@ -24,6 +24,8 @@ export interface TryOut {
   readonly certificate: string;
 }
 
+/** Where it keeps its data, from the current folder. */
+export const TRY_OUT_DATA = "postrider-data";
 const FILE = "try-out.json";
 const PASSWORD_FILE = "password";
 /** No characters that look alike, none that a shell reads. */
@@ -48,6 +50,11 @@ export function announceTryOut(folder: string, tryOut: TryOut): void {
 
 export function forgetTryOut(folder: string): void {
   rmSync(join(folder, FILE), { force: true });
+}
+
+/** Whether a try-out has lived in this folder. */
+export function isTryOut(folder: string): boolean {
+  return existsSync(join(folder, PASSWORD_FILE));
 }
 
 /** `undefined` where none runs, or none that this user may read of. */

@@ -6,10 +6,10 @@
  * 2. The holder keeps a RESERVED lock, under which others can still read who it is.
  * 3. The file is never opened but through SQLite: closing any other descriptor on it would drop the lock (POSIX record locks).
  */
-import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { asDatabaseError, DatabaseError } from "./error.ts";
+import { makeFolders } from "./folders.ts";
 
 export interface FolderLock {
   release(): void;
@@ -23,7 +23,7 @@ const LOCK_WAIT_MS = 250;
 export function lockFolder(folder: string): FolderLock {
   const path = join(resolve(folder), LOCK_FILE);
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolders(folder, 0o700);
   } catch (thrown) {
     throw new DatabaseError("io", `cannot make the folder ${folder}: ${thrown instanceof Error ? thrown.message : thrown}`, {
       cause: thrown,
