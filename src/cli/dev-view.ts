@@ -5,6 +5,9 @@
  * 1. Plain text in the terminal's own width; colours only help.
  * 2. What came by mail is shown without its controls, and only the first lines of it.
  */
+import { existsSync } from "node:fs";
+import { relative } from "node:path";
+import { fileURLToPath } from "node:url";
 import { formatReversePath } from "../mail/envelope.ts";
 import { formatMailbox } from "../mail/mailbox.ts";
 import { fieldText } from "../message/header-section.ts";
@@ -108,13 +111,21 @@ function firstLines({ arrival, header }: Journey): string[] {
   return lines.length > LINES_SHOWN ? [...first, "..."] : first;
 }
 
+/** The launcher as it can be typed from the current folder; an installed package has put `postrider` on the PATH. */
+function program(): string {
+  const launcher = fileURLToPath(new URL("../../bin/postrider", import.meta.url));
+  if (!existsSync(launcher)) return "postrider";
+  const near = relative(process.cwd(), launcher);
+  return quoted(near.startsWith("..") ? launcher : near.includes("/") ? near : `./${near}`);
+}
+
 /** Commands that are ready to paste. */
 export function nextCommands(tryOut: TryOut, data: string | undefined, paint: Paint): string {
   const { account, password, submission, certificate } = tryOut;
   const dataOption = data === undefined ? "" : ` --data ${quoted(data)}`;
   return `  ${paint("bold", "Send the next one")} from another terminal; it is shown here when it arrives.
 
-${paint("cyan", `bin/postrider send${dataOption} --to ${TRY_OUT_RECIPIENT} --subject "Hello" --body "Sent by hand"`)}
+${paint("cyan", `${program()} send${dataOption} --to ${TRY_OUT_RECIPIENT} --subject "Hello" --body "Sent by hand"`)}
 
 ${paint(
   "cyan",

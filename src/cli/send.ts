@@ -48,6 +48,18 @@ async function connect(target: Target, transcript: boolean): Promise<SmtpConnect
   }
 }
 
+/** Node adds how one would start Node, which nobody does here. */
+function withoutNodesAdvice(message: string): string {
+  return message.replace(/; if the root CA is installed locally, try running Node\.js with --use-system-ca/, "");
+}
+
+function tlsHint(message: string): string {
+  if (message.includes("speaks clear text first")) return "Use --tls starttls on this port.";
+  if (message.includes("does not offer STARTTLS"))
+    return "--tls none goes without TLS, and then without a password; --tls implicit is for port 465.";
+  return "Trust its certificate with --ca FILE, or do without checking it: --insecure.";
+}
+
 function connectionFailure(error: SmtpError): CliError {
   const because = { cause: error };
   const message = `${shown(error.message)}.`;
@@ -56,9 +68,7 @@ function connectionFailure(error: SmtpError): CliError {
     return new CliError(code, message, "Check --user and its password, and that the server offers AUTH inside TLS.", because);
   }
   if (error.about === "tls") {
-    const hint =
-      "Trust its certificate with --ca FILE, or do without checking it: --insecure. --tls chooses how the connection is secured.";
-    return new CliError(exitCodes.unavailable, message, hint, because);
+    return new CliError(exitCodes.unavailable, withoutNodesAdvice(message), tlsHint(message), because);
   }
   const dialed = error.cause instanceof DialError ? error.cause.code : "";
   if (dialed === "ENOTFOUND") return new CliError(exitCodes.noHost, message, "Check the name in --server.", because);
