@@ -27,6 +27,15 @@ export interface Figure {
   readonly cpu: number;
 }
 
+/** What takes part in a benchmark. */
+export interface Run {
+  readonly name: string;
+  readonly version: string;
+  /** How many of `count` messages it gets. */
+  readonly share: number;
+  measure(setting: Setting): Promise<Figure>;
+}
+
 /** `-s 64 -l 5120` of targets P1 to P3. */
 const SESSIONS = 64;
 const SIZE = 5120;
@@ -57,7 +66,7 @@ function send({ files }: Setting, folder: string, port: number, count: number): 
   return sendAll(files, { count, port, sessions: SESSIONS, size: SIZE }, folder, LIMIT);
 }
 
-async function inFolder<T>({ folder }: Setting, work: (folder: string) => Promise<T>): Promise<T> {
+export async function inFolder<T>({ folder }: Setting, work: (folder: string) => Promise<T>): Promise<T> {
   const own = mkdtempSync(join(folder, "run-"));
   chmodSync(own, 0o755); // Postfix's processes are other users
   try {

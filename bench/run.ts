@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- [P1 P2 P3] [--count N] [--runs N] [--only NAME,...] [--against CHECKOUT] [--json FILE] [--folder FOLDER]`
+ * `npm run bench -- [P1 … P5] [--count N] [--runs N] [--only NAME,...] [--against CHECKOUT] [--json FILE] [--folder FOLDER]`
  *
  * Measures Postrider beside its peers and prints one table (docs/performance.md says what of, and how to read it).
  *
@@ -13,7 +13,9 @@ import { availableParallelism, cpus, loadavg, release, tmpdir, totalmem } from "
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { accepting, endToEnd, type Figure, type Setting } from "./measure.ts";
+import { composers } from "./compose.ts";
+import { accepting, endToEnd, type Figure, type Run, type Setting } from "./measure.ts";
+import { clients } from "./sending.ts";
 import { haraka } from "./servers/haraka.ts";
 import { postfix } from "./servers/postfix.ts";
 import { postrider } from "./servers/postrider.ts";
@@ -23,14 +25,18 @@ import { findPostfix, type PostfixFiles } from "./tools.ts";
 
 interface Benchmark {
   readonly title: string;
-  readonly peers: (files: PostfixFiles | undefined) => (Contender | Missing)[];
-  readonly measure: (contender: Contender, setting: Setting) => Promise<Figure>;
+  /** Ours first. */
+  readonly contenders: (files: PostfixFiles | undefined) => (Run | Missing)[];
 }
 
 const benchmarks: Readonly<Record<string, Benchmark>> = {
-  P1: { title: "durable accept on 25", peers: (files) => [postfix(files), haraka()], measure: accepting },
-  P2: { title: "end to end, until smtp-sink has all", peers: (files) => [postfix(files), haraka()], measure: endToEnd },
-  P3: { title: "durable accept against discarding without a disk", peers: () => [smtpServer()], measure: accepting },
+  P1: { title: "durable accept on 25", contenders: (files) => servers([postfix(files), haraka()], accepting) },
+  P2: { title: "end to end, until smtp-sink has all", contenders: (files) => servers([postfix(files), haraka()], endToEnd) },
+  P3: { title: "durable accept against discarding without a disk", contenders: () => servers([smtpServer()], accepting) },
+  P4: { title: "client: composed text and HTML of 10 KB, a pool of 16, to smtp-sink", contenders: () => clients("P4") },
+  P5: { title: "client: raw, 10 KB, a pool of 16, to smtp-sink", contenders: () => clients("P5") },
+  P10: { title: "composing alone: text, HTML and 1 MB attached", contenders: () => composers("1MB") },
+  "P10-10KB": { title: "composing alone: text and HTML of 10 KB", contenders: () => composers("10KB") },
 };
 
 interface Row {
@@ -82,15 +88,15 @@ async function main(): Promise<number> {
 }
 
 async function compare(name: string, setting: Setting, runs: number): Promise<Row[]> {
-  const { title, peers, measure } = benchmarks[name] as Benchmark;
-  const contenders = contendersOf(peers(setting.files));
+  const { title, contenders: all } = benchmarks[name] as Benchmark;
+  const contenders = wanted(all(setting.files));
   const figures = contenders.map((): Figure[] => []);
-  const failed = new Set<Contender>();
+  const failed = new Set<Run>();
   for (let run = 0; run < runs; run++) {
     for (const [i, contender] of contenders.entries()) {
       if (failed.has(contender)) continue;
       try {
-        figures[i]?.push(await measure(contender, setting));
+        figures[i]?.push(await contender.measure(setting));
       } catch (error) {
         failed.add(contender);
         console.log(`left out: ${error instanceof Error ? error.message : error}`);
@@ -131,17 +137,30 @@ async function compare(name: string, setting: Setting, runs: number): Promise<Ro
   });
 }
 
-/** Postrider first, then those that are here and asked for. */
-function contendersOf(peers: readonly (Contender | Missing)[]): Contender[] {
-  const wanted = values.only?.toLowerCase().split(",");
-  const contenders = [postrider(fileURLToPath(new URL("..", import.meta.url)))];
-  if (values.against !== undefined) contenders.push(postrider(values.against, "Postrider of --against"));
-  for (const peer of peers) {
-    if (wanted !== undefined && !wanted.includes(peer.name.toLowerCase())) continue;
-    if (isMissing(peer)) console.log(`skipped: ${peer.name}: ${peer.why}`);
-    else contenders.push(peer);
+/** Postrider, the checkout of --against, and peers, each started and loaded by `measure`. */
+function servers(
+  peers: readonly (Contender | Missing)[],
+  measure: (contender: Contender, setting: Setting) => Promise<Figure>,
+): (Run | Missing)[] {
+  const against = values.against === undefined ? [] : [postrider(values.against, "Postrider of --against")];
+  const all = [postrider(fileURLToPath(new URL("..", import.meta.url))), ...against, ...peers];
+  return all.map((each) =>
+    isMissing(each)
+      ? each
+      : { name: each.name, version: each.version, share: each.share, measure: (setting: Setting) => measure(each, setting) },
+  );
+}
+
+/** Ours, then those that are here and asked for. */
+function wanted(all: readonly (Run | Missing)[]): Run[] {
+  const names = values.only?.toLowerCase().split(",");
+  const runs: Run[] = [];
+  for (const each of all) {
+    if (names !== undefined && !each.name.startsWith("Postrider") && !names.includes(each.name.toLowerCase())) continue;
+    if (isMissing(each)) console.log(`skipped: ${each.name}: ${each.why}`);
+    else runs.push(each);
   }
-  return contenders;
+  return runs;
 }
 
 function machine(): string {

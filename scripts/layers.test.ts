@@ -46,6 +46,7 @@ describe("layers", () => {
       "src/mail/m.test.ts": 'import { it } from "node:test"; import fc from "fast-check"; import "../../test/support/x.ts"; process.env.A;',
     });
     assert.deepEqual(found, [
+      "src/protocol/p.ts:1: protocol/ may not import node:crypto",
       "src/protocol/p.ts:2: protocol/ may not import node:net",
       "src/protocol/p.ts:3: protocol/ imports no package (pino)",
       "src/mail/m.ts:1: mail/ may not import node:crypto",

@@ -11,14 +11,16 @@ import { posix, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { scanImports } from "./imports.ts";
 
-/** What a folder may import of Node: nothing, these modules, all but these, or anything. */
-type NodeModules = "none" | "any" | { readonly only: readonly string[] } | { readonly not: readonly string[] };
+/** What a folder may import of Node: nothing, all but these modules, or anything. */
+type NodeModules = "none" | "any" | { readonly not: readonly string[] };
 
 interface Room {
   readonly floor: number;
   readonly node: NodeModules;
   /** Whether packages of others may be imported. */
   readonly packages: boolean;
+  /** Files that bind the folder to Node: what another runtime replaces. */
+  readonly adapters?: readonly string[];
 }
 
 const network = ["net", "tls", "dns", "dns/promises", "dgram", "http", "http2", "https"];
@@ -27,12 +29,12 @@ const files = ["fs", "fs/promises", "sqlite"];
 export const house: Readonly<Record<string, Room>> = {
   util: { floor: 0, node: "none", packages: false },
   mail: { floor: 1, node: "none", packages: false },
-  protocol: { floor: 2, node: { only: ["crypto"] }, packages: false },
-  message: { floor: 2, node: { only: ["crypto"] }, packages: false },
+  protocol: { floor: 2, node: "none", packages: false },
+  message: { floor: 2, node: "none", packages: false, adapters: ["src/message/dkim/crypto.ts"] },
   net: { floor: 2, node: "any", packages: true },
   database: { floor: 2, node: "any", packages: true },
   telemetry: { floor: 2, node: { not: network }, packages: true },
-  client: { floor: 3, node: { not: [...network, "sqlite"] }, packages: false },
+  client: { floor: 3, node: "none", packages: false, adapters: ["src/client/node.ts", "src/client/file-source.ts"] },
   server: { floor: 3, node: { not: [...network, ...files] }, packages: true },
   queue: { floor: 3, node: { not: network }, packages: true },
   accounts: { floor: 3, node: { not: network }, packages: true },
@@ -43,7 +45,8 @@ export const house: Readonly<Record<string, Room>> = {
   admin: { floor: 6, node: "any", packages: true },
   inbox: { floor: 6, node: "any", packages: true },
   cli: { floor: 7, node: "any", packages: true },
-  testing: { floor: 7, node: "any", packages: true },
+  testing: { floor: 6, node: "any", packages: true },
+  nodemailer: { floor: 7, node: "any", packages: true },
 };
 
 /** The entry files directly in src/: above every floor. */
@@ -74,7 +77,7 @@ export function checkLayers(sources: ReadonlyMap<string, string>): Violation[] {
     graph.set(file, edges);
     for (const { specifier, line } of imports) {
       if (!specifier.startsWith(".")) {
-        const text = outside(specifier, folder, room, test);
+        const text = outside(specifier, folder, room, test || room.adapters?.includes(file) === true);
         if (text !== undefined) say(line, text);
         continue;
       }
@@ -104,12 +107,12 @@ function inside(target: string, sources: ReadonlyMap<string, string>, folder: st
   return sources.has(target) ? undefined : `there is no ${target}`;
 }
 
-function outside(specifier: string, folder: string, room: Room, test: boolean): string | undefined {
-  if (test || specifier.startsWith("#")) return undefined;
+function outside(specifier: string, folder: string, room: Room, free: boolean): string | undefined {
+  if (free || specifier.startsWith("#")) return undefined;
   if (!specifier.startsWith("node:")) return room.packages ? undefined : `${folder}/ imports no package (${specifier})`;
   const name = specifier.slice("node:".length);
   const { node } = room;
-  const allowed = node === "any" || (node !== "none" && ("only" in node ? node.only.includes(name) : !node.not.includes(name)));
+  const allowed = node === "any" || (node !== "none" && !node.not.includes(name));
   return allowed ? undefined : `${folder}/ may not import ${specifier}`;
 }
 

@@ -24,6 +24,6 @@ export interface Missing {
   readonly why: string;
 }
 
-export function isMissing(value: Contender | Missing): value is Missing {
+export function isMissing(value: object): value is Missing {
   return "why" in value;
 }

@@ -22,6 +22,8 @@ export interface NewAccount {
 }
 
 export interface AccountStore {
+  /** Made by chance with the store and kept in it: what must be the same after a restart, and cannot be foretold. 32 octets. */
+  readonly secret: Uint8Array;
   /** Rejects with an AccountError: exists, bad-name, bad-address, bad-password. */
   add(account: NewAccount): Promise<Account>;
   /** By name. */

@@ -4,11 +4,11 @@
  * Rules
  * 1. The password itself is kept nowhere.
  * 2. Comparing takes the same time wherever the difference is.
- * 3. Passwords are prepared by SASLprep (RFC 4013) but for two of its steps: no check for bidirectional text, and code points that Unicode 3.2
- *    did not know are taken. Who meets the difference has a password that SASLprep would have refused.
+ * 3. Passwords are prepared by SASLprep (RFC 4013), not strictly: see util/saslprep.ts.
  */
 import { createHash, createHmac, pbkdf2, randomBytes, timingSafeEqual } from "node:crypto";
 import { promisify } from "node:util";
+import { prepare } from "../util/saslprep.ts";
 
 export interface ScramKey {
   readonly iterations: number;
@@ -49,19 +49,23 @@ export async function checkPassword(password: string, key: ScramKey): Promise<bo
   return timingSafeEqual(storedKey, key.storedKey);
 }
 
-/** The password in the form that is hashed; `undefined` where it cannot be one: empty, too long, or with characters SASLprep prohibits. */
-export function preparePassword(text: string): string | undefined {
-  if (text.length > PASSWORD_LIMIT) return undefined;
-  const mapped = text.replace(mappedToNothing, "").replace(/\p{Zs}/gu, " "); // RFC 4013 2.1
-  const password = mapped.normalize("NFKC"); // 2.2
-  if (password === "" || prohibited.test(password)) return undefined; // 2.3
-  return Buffer.byteLength(password) > PASSWORD_LIMIT ? undefined : password;
+/**
+ * What proves to a client that this server has the key (RFC 5802 3, ServerSignature); `undefined` where the client's own proof over
+ * `authMessage` is wrong.
+ */
+export function checkProof(key: ScramKey, authMessage: Uint8Array, proof: Uint8Array): Uint8Array | undefined {
+  const signature = createHmac("sha256", key.storedKey).update(authMessage).digest();
+  const clientKey = signature.map((octet, i) => octet ^ (proof[i] ?? 0));
+  const storedKey = createHash("sha256").update(clientKey).digest();
+  const right = timingSafeEqual(storedKey, key.storedKey) && proof.length === KEY_LENGTH;
+  return right ? createHmac("sha256", key.serverKey).update(authMessage).digest() : undefined;
 }
 
-/** RFC 3454 B.1 */
-const mappedToNothing = /\u034f|[\u00ad\u1806\u200b-\u200d\u2060\ufeff]|[\u180b-\u180d]|[\ufe00-\ufe0f]/gu;
-/** Control, format, surrogate, private use, and what is no character: RFC 3454 C.2 to C.9. */
-const prohibited = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}\ufff9-\uffff]|\p{Noncharacter_Code_Point}/u;
+/** The password in the form that is hashed; `undefined` where it cannot be one: empty, too long, or with characters SASLprep prohibits. */
+export function preparePassword(text: string): string | undefined {
+  const password = text.length > PASSWORD_LIMIT ? "" : (prepare(text) ?? "");
+  return password === "" || Buffer.byteLength(password) > PASSWORD_LIMIT ? undefined : password;
+}
 
 /** `SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>`, as PostgreSQL writes it. */
 export function formatScramKey(key: ScramKey): string {

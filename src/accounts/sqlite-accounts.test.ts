@@ -32,7 +32,10 @@ describe("accounts in SQLite", () => {
   test("added, found, listed, there after a new open", async () => {
     await accounts.add({ name: "Bob@Example.test", password: "hunter2" });
     await accounts.add({ name: "ann", password: "secret", addresses: ["ann@example.test", "*@ann.test"] });
+    const { secret } = accounts;
+    assert.equal(secret.length, 32);
     for (let round = 0; round < 2; round++) {
+      assert.deepEqual(accounts.secret, secret);
       assert.deepEqual(
         (await accounts.list()).map(({ name, addresses }) => [name, addresses]),
         [

@@ -4,6 +4,7 @@
  * Rules
  * 1. One process holds the data folder, so what is read at the start and changed here is all there is.
  */
+import { randomBytes } from "node:crypto";
 import type { Caller, Database } from "../database/index.ts";
 import type { Mailbox } from "../mail/mailbox.ts";
 import { type Clock, systemClock } from "../util/clock.ts";
@@ -18,6 +19,8 @@ export const accountProcedures = new URL(
   import.meta.url,
 );
 
+const SECRET_LENGTH = 32;
+
 export interface SqliteAccountsOptions {
   /** Opened with `accountProcedures`; it stays the caller's. */
   readonly database: Database;
@@ -30,10 +33,12 @@ export interface SqliteAccountsOptions {
 export async function openSqliteAccounts(options: SqliteAccountsOptions): Promise<AccountStore> {
   const call = options.database.caller<AccountProcedures>("accounts");
   const accounts = (await call("list", undefined)).map(toAccount);
-  return new SqliteAccounts(options, call, accounts);
+  const secret = await call("secret", randomBytes(SECRET_LENGTH).toString("base64"));
+  return new SqliteAccounts(options, call, accounts, Buffer.from(secret, "base64"));
 }
 
 class SqliteAccounts implements AccountStore {
+  readonly secret: Uint8Array;
   #call: Caller<AccountProcedures>;
   #clock: Clock;
   #iterations: number;
@@ -42,7 +47,8 @@ class SqliteAccounts implements AccountStore {
   /** How many accounts have each address. */
   #addresses = new Map<string, number>();
 
-  constructor(options: SqliteAccountsOptions, call: Caller<AccountProcedures>, accounts: readonly Account[]) {
+  constructor(options: SqliteAccountsOptions, call: Caller<AccountProcedures>, accounts: readonly Account[], secret: Uint8Array) {
+    this.secret = secret;
     this.#call = call;
     this.#clock = options.clock ?? systemClock;
     this.#iterations = options.iterations ?? SCRAM_ITERATIONS;
@@ -127,13 +133,13 @@ function toAccount([name, addresses]: AccountRow): Account {
   return makeAccount(name, addresses);
 }
 
-function nameOf(given: string): string {
+export function nameOf(given: string): string {
   const name = accountName(given);
   if (name === undefined) throw new AccountError("bad-name", `a login name has 1 to ${NAME_LIMIT} characters, no spaces and no controls`);
   return name;
 }
 
-function checkAddresses(name: string, given: readonly string[] | undefined): readonly string[] {
+export function checkAddresses(name: string, given: readonly string[] | undefined): readonly string[] {
   const addresses = given === undefined || given.length === 0 ? [name] : given;
   if (addresses.length > ADDRESS_LIMIT) throw new AccountError("bad-address", `an account has at most ${ADDRESS_LIMIT} addresses`);
   for (const address of addresses) {
@@ -144,6 +150,6 @@ function checkAddresses(name: string, given: readonly string[] | undefined): rea
   return addresses;
 }
 
-function unknown(name: string): AccountError {
+export function unknown(name: string): AccountError {
   return new AccountError("unknown", `there is no account "${name}"`);
 }

@@ -22,6 +22,12 @@ export const migrations: readonly string[] = [
     PRIMARY KEY (account, idx)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  CREATE TABLE account_secret (
+    one INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
+    secret TEXT NOT NULL                   -- base64
+  ) STRICT;
+  `,
 ];
 
 export type AccountRow = readonly [name: string, addresses: readonly string[], key: string];
@@ -32,6 +38,8 @@ export interface AccountProcedures {
   find(name: string): AccountRow | undefined;
   setKey(args: readonly [name: string, key: string]): boolean;
   remove(name: string): boolean;
+  /** The one there is; the given one where there was none. */
+  secret(fresh: string): string;
 }
 
 export function procedures({ db }: ProcedureHost): ProcedureSet {
@@ -43,6 +51,8 @@ export function procedures({ db }: ProcedureHost): ProcedureSet {
   const update = db.prepare("UPDATE account SET scram_key = ? WHERE name = ?");
   const drop = db.prepare("DELETE FROM account WHERE name = ?");
   const dropAddresses = db.prepare("DELETE FROM account_address WHERE account = ?");
+  const insertSecret = db.prepare("INSERT INTO account_secret VALUES (1, ?) ON CONFLICT DO NOTHING");
+  const theSecret = db.prepare("SELECT secret FROM account_secret");
   const addresses = (account: string) => addressesOf.all(account).map((row) => row.address as string);
 
   const reads: Pick<AccountProcedures, "list" | "find"> = {
@@ -62,6 +72,10 @@ export function procedures({ db }: ProcedureHost): ProcedureSet {
     remove(account) {
       dropAddresses.run(account);
       return drop.run(account).changes !== 0;
+    },
+    secret(fresh) {
+      insertSecret.run(fresh);
+      return theSecret.get()?.secret as string;
     },
   };
   return { reads: { ...reads }, writes: { ...writes } };

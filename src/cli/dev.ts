@@ -9,11 +9,11 @@ import { resolve } from "node:path";
 import type { ControlServer } from "../admin/control-server.ts";
 import { SmtpConnection } from "../client/smtp-connection.ts";
 import { Inbox } from "../inbox/inbox.ts";
-import { memoryContent } from "../mail/content.ts";
 import type { MailEvent } from "../mail/event.ts";
 import { newMessageId } from "../mail/message.ts";
 import { describeReply } from "../mail/reply.ts";
 import { compose } from "../message/compose.ts";
+import { sizedContent } from "../message/draft-content.ts";
 import { dial } from "../net/dial.ts";
 import { ListenError } from "../net/probe.ts";
 import { serverContext } from "../net/tls-context.ts";
@@ -172,7 +172,7 @@ async function welcome(tryOut: TryOut, kept: KeptCertificate): Promise<void> {
     { now, messageId: `${newMessageId(now)}@${TRY_OUT_HOSTNAME}`, boundary: newMessageId(now) },
   );
   const envelope = { reversePath: from, recipients: to.map((mailbox) => ({ mailbox })), body: "7BIT", smtpUtf8: false } as const;
-  const [result] = await connection.send(envelope, memoryContent(content));
+  const [result] = await connection.send(envelope, sizedContent(content));
   await connection.quit();
   if (result?.kind === "accepted") return;
   throw new Error(result === undefined ? "no result" : "reply" in result ? describeReply(result.reply) : result.why);

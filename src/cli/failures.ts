@@ -18,7 +18,7 @@ export async function explain(error: unknown): Promise<CliError | undefined> {
       import("../queue/store.ts"),
       import("../accounts/account-store.ts"),
       import("../admin/admin-error.ts"),
-      import("../message/compose.ts"),
+      import("../message/compose-error.ts"),
     ]);
   const because = { cause: error };
   if (error instanceof ListenError) {

@@ -8,7 +8,7 @@
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { resolve } from "node:path";
-import type { TlsMode } from "../client/smtp-connection.ts";
+import type { TlsMode } from "../client/connection-options.ts";
 import { readEnvironment } from "../config/environment.ts";
 import { isDomain } from "../mail/domain.ts";
 import { type Endpoint, isLoopback, parseEndpoint } from "../net/address.ts";

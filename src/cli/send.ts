@@ -5,19 +5,18 @@
  * 1. The exit code is that of the worst recipient: a permanent refusal, then a temporary one.
  * 2. A message that may have been taken (the connection was lost after its end) is `unknown`, and the code is "try again".
  */
-import { SmtpError } from "../client/error.ts";
-import { SmtpConnection } from "../client/smtp-connection.ts";
-import type { Envelope } from "../mail/envelope.ts";
-import { formatMailbox } from "../mail/mailbox.ts";
-import { describeReply, isTemporary } from "../mail/reply.ts";
-import { DialError, dial } from "../net/dial.ts";
-import type { RecipientResult } from "../protocol/client-session.ts";
+import { AuthenticationError, NotSupportedError, SmtpError, TlsError } from "../client/error.ts";
+import type { ClientMessage } from "../client/message-input.ts";
+import { createTransport } from "../client/node.ts";
+import type { RecipientReport, SendResult } from "../client/send-result.ts";
+import { formatTranscriptLine } from "../client/transcript.ts";
+import { ComposeError } from "../message/compose-error.ts";
+import { DialError } from "../net/dial.ts";
 import { formatSize } from "../telemetry/event-text.ts";
 import { CliError, type ExitCode, exitCodes } from "./exit-codes.ts";
-import { type MessageOptions, messageOf, type Outgoing } from "./send-message.ts";
+import { type MessageOptions, messageOf } from "./send-message.ts";
 import { type Target, type TargetOptions, targetOf } from "./send-target.ts";
 import { painter, print, shown, table } from "./terminal.ts";
-import { Transcript } from "./transcript.ts";
 
 export interface SendOptions extends TargetOptions, MessageOptions {
   readonly json?: boolean;
@@ -27,11 +26,9 @@ export interface SendOptions extends TargetOptions, MessageOptions {
 export async function send(options: SendOptions): Promise<number> {
   const target = await targetOf(options);
   const message = await messageOf(options, senderOf(target));
-  const connection = await connect(target, options.transcript === true);
-  const results = await transact(connection, message);
-  await connection.quit();
-  await report(message, results, options.json === true);
-  return results.reduce<ExitCode>((worst, result) => worse(worst, codeOf(result)), exitCodes.ok);
+  const result = await transmit(target, message, options.transcript === true);
+  await report(result, options.json === true);
+  return result.recipients.reduce<ExitCode>((worst, each) => worse(worst, codeOf(each)), exitCodes.ok);
 }
 
 /** The login name, where it is an address. */
@@ -39,22 +36,36 @@ function senderOf({ credentials }: Target): string | undefined {
   return credentials?.user.includes("@") === true ? credentials.user : undefined;
 }
 
-async function connect(target: Target, transcript: boolean): Promise<SmtpConnection> {
-  const heard = transcript ? new Transcript((line) => console.error(line)).over(dial) : dial;
+/** What became of it, recipient by recipient; a CliError where no server was asked about them. */
+async function transmit(target: Target, message: ClientMessage, transcript: boolean): Promise<SendResult> {
+  const { host, port, tls, verify, authorities, credentials, name } = target;
+  await using transport = createTransport({
+    host,
+    port,
+    tlsMode: tls,
+    tls: { ...(verify === undefined ? {} : { verify }), ...(authorities === undefined ? {} : { authorities }) },
+    ...(credentials === undefined ? {} : { auth: credentials }),
+    name,
+    retry: false,
+    ...(transcript ? { transcript: (line) => console.error(formatTranscriptLine(line)) } : {}),
+  });
+  const progress = progressLine();
   try {
-    return await SmtpConnection.open({ ...target, dial: heard });
+    return await transport.send(message, { progress: progress.show });
   } catch (error) {
-    throw error instanceof SmtpError ? connectionFailure(error) : error;
+    if (error instanceof ComposeError && error.field === "raw") {
+      throw new CliError(exitCodes.data, `${error.message}.`, "Name the envelope with --from and --to.", { cause: error });
+    }
+    if (!(error instanceof SmtpError)) throw error;
+    if (error.result?.recipients.some(({ status }) => status !== "failed")) return error.result;
+    throw connectionFailure(error);
+  } finally {
+    progress.clear();
   }
 }
 
-/** Node adds how one would start Node, which nobody does here. */
-function withoutNodesAdvice(message: string): string {
-  return message.replace(/; if the root CA is installed locally, try running Node\.js with --use-system-ca/, "");
-}
-
 function tlsHint(message: string): string {
-  if (message.includes("speaks clear text first")) return "Use --tls starttls on this port.";
+  if (message.includes("speaks STARTTLS")) return "Use --tls starttls on this port.";
   if (message.includes("does not offer STARTTLS"))
     return "--tls none goes without TLS, and then without a password; --tls implicit is for port 465.";
   return "Trust its certificate with --ca FILE, or do without checking it: --insecure.";
@@ -63,13 +74,12 @@ function tlsHint(message: string): string {
 function connectionFailure(error: SmtpError): CliError {
   const because = { cause: error };
   const message = `${shown(error.message)}.`;
-  if (error.about === "authentication") {
+  if (error instanceof AuthenticationError) {
     const code = error.lasting === "temporary" ? exitCodes.temporary : exitCodes.noPermission;
     return new CliError(code, message, "Check --user and its password, and that the server offers AUTH inside TLS.", because);
   }
-  if (error.about === "tls") {
-    return new CliError(exitCodes.unavailable, withoutNodesAdvice(message), tlsHint(message), because);
-  }
+  if (error instanceof TlsError) return new CliError(exitCodes.unavailable, message, tlsHint(message), because);
+  if (error instanceof NotSupportedError) return new CliError(exitCodes.data, message, undefined, because);
   const dialed = error.cause instanceof DialError ? error.cause.code : "";
   if (dialed === "ENOTFOUND") return new CliError(exitCodes.noHost, message, "Check the name in --server.", because);
   const hint = dialed === "ECONNREFUSED" ? "Nothing listens there: is the server running, and is the port right?" : undefined;
@@ -81,46 +91,29 @@ function connectionFailure(error: SmtpError): CliError {
   );
 }
 
-/** From this size on a terminal is shown how far it is. */
+/** From so many octets on a terminal is shown how far it is. */
 const PROGRESS_FROM = 1024 * 1024;
 
-async function transact(connection: SmtpConnection, message: Outgoing): Promise<readonly RecipientResult[]> {
-  const { capabilities } = connection;
-  const { facts } = message;
-  if (message.smtpUtf8 && !capabilities.smtpUtf8) {
-    throw await given(connection, "this server does not take UTF-8 addresses or headers (no SMTPUTF8)");
-  }
-  if (facts.binary && !(capabilities.binaryMime && capabilities.chunking)) {
-    throw await given(connection, "the message is binary, which this server does not take (no BINARYMIME)");
-  }
-  const envelope: Envelope = {
-    reversePath: message.from,
-    recipients: message.to.map((mailbox) => ({ mailbox })),
-    body: facts.binary ? "BINARYMIME" : facts.eightBit ? "8BITMIME" : "7BIT",
-    smtpUtf8: message.smtpUtf8,
+/** What has been handed over, on a line of its own that is written over. */
+function progressLine() {
+  let shownOnce = false;
+  return {
+    show: (sent: number): void => {
+      if (process.stderr.isTTY !== true || sent < PROGRESS_FROM) return;
+      shownOnce = true;
+      process.stderr.write(`\r\x1b[Ksent ${formatSize(sent)}`);
+    },
+    clear: (): void => {
+      if (shownOnce) process.stderr.write("\r\x1b[K");
+    },
   };
-  const { size } = message.content;
-  const visible = process.stderr.isTTY === true && size >= PROGRESS_FROM;
-  const progress = (sent: number): void => {
-    if (visible) process.stderr.write(`\r${Math.floor((sent / size) * 100)} % of ${formatSize(size)}`);
-  };
-  const results = await connection.send(envelope, message.content, facts.binary ? "BDAT" : "DATA", progress);
-  if (visible) process.stderr.write("\r\x1b[K");
-  return results;
 }
 
-async function given(connection: SmtpConnection, why: string): Promise<CliError> {
-  await connection.quit();
-  return new CliError(exitCodes.data, `${why}.`);
-}
-
-function codeOf(result: RecipientResult): ExitCode {
-  if (result.kind === "accepted") return exitCodes.ok;
-  if (result.kind !== "refused" || isTemporary(result.reply)) return exitCodes.temporary;
-  const { status, code } = result.reply;
-  if (result.state === "rcpt" && (status === undefined || status.startsWith("5.1."))) return exitCodes.noUser;
-  if (status?.startsWith("5.7.") === true || code === 530) return exitCodes.noPermission;
-  return result.state === "rcpt" ? exitCodes.noUser : exitCodes.data;
+function codeOf({ status, lasting, code, enhancedCode }: RecipientReport): ExitCode {
+  if (status === "accepted") return exitCodes.ok;
+  if (lasting !== "permanent") return exitCodes.temporary;
+  if (enhancedCode?.startsWith("5.7.") === true || code === 530) return exitCodes.noPermission;
+  return enhancedCode === undefined || enhancedCode.startsWith("5.1.") ? exitCodes.noUser : exitCodes.data;
 }
 
 const order: readonly ExitCode[] = [exitCodes.ok, exitCodes.temporary, exitCodes.noUser, exitCodes.data, exitCodes.noPermission];
@@ -129,15 +122,12 @@ function worse(a: ExitCode, b: ExitCode): ExitCode {
   return order.indexOf(b) > order.indexOf(a) ? b : a;
 }
 
-async function report(message: Outgoing, results: readonly RecipientResult[], json: boolean): Promise<void> {
-  const rows = results.map((result, i) => {
-    const to = message.to[i];
-    const recipient = to === undefined ? "" : formatMailbox(to);
-    const text = "reply" in result ? describeReply(result.reply) : result.why;
-    return { recipient, result: result.kind, code: "reply" in result ? result.reply.code : undefined, text };
+async function report({ envelope, size, recipients }: SendResult, json: boolean): Promise<void> {
+  const rows = recipients.map(({ address, status, code, enhancedCode, text }) => {
+    const said = [code, enhancedCode, text.replaceAll("\n", " ")].filter((word) => word !== undefined).join(" ");
+    return { recipient: address, result: status, code, text: said };
   });
-  if (json)
-    return print(`${JSON.stringify({ from: formatMailbox(message.from), size: message.content.size, recipients: rows }, null, 2)}\n`);
+  if (json) return print(`${JSON.stringify({ from: envelope.from, size, recipients: rows }, null, 2)}\n`);
   const paint = painter(process.stdout);
   const lines = table(rows.map((row) => [shown(row.recipient), row.result, shown(row.text)]))
     .trimEnd()

@@ -8,11 +8,11 @@
 import { resolve } from "node:path";
 import { type ControlServer, startControlServer } from "../admin/control-server.ts";
 import { administration } from "../admin/operations.ts";
-import { type Config, type ListenSetting, readCertificate } from "../config/index.ts";
+import { type Config, type ListenSetting, type LoginFiles, readCertificate } from "../config/index.ts";
 import type { EventSink } from "../mail/event.ts";
 import { ListenError, probeListen } from "../net/probe.ts";
-import { type CertificatePair, type ServerContext, serverContext } from "../net/tls-context.ts";
-import { openStores, Relay, type RelayOptions, type Stores } from "../relay/index.ts";
+import { type CertificatePair, newTicketKeys, type ServerContext, serverContext } from "../net/tls-context.ts";
+import { type LoginOptions, openStores, Relay, type RelayOptions, type Stores } from "../relay/index.ts";
 import { eventLog } from "../telemetry/event-log.ts";
 import { createLogger, type Logger } from "../telemetry/logger.ts";
 import { keptCertificate, makeDataFolder } from "./data-folder.ts";
@@ -26,16 +26,16 @@ export interface ServeOptions {
 }
 
 export async function serve(options: ServeOptions): Promise<number> {
-  const { path, config, certificate } = loadConfig(options.config);
+  const { path, config, certificate, logins } = loadConfig(options.config);
   const { format, level } = config.log;
   const logger = createLogger({ format, level });
   const readable = format === "readable" || (format === "auto" && process.stderr.isTTY === true);
   const events = eventLog(logger, { readable });
   try {
     makeDataFolder(config.data);
-    const context = serverContext(certificate ?? ownCertificate(config, logger));
+    const context = serverContext(certificate ?? ownCertificate(config, logger), newTicketKeys(), logins.authorities);
     const stores = await openStores({ folder: config.data, minimumFree: config.queue.minimumFree, events });
-    return await run({ config, context, stores, events, logger, path });
+    return await run({ config, context, stores, events, logger, path, logins });
   } finally {
     await logger.flush();
   }
@@ -48,10 +48,12 @@ interface Parts {
   readonly events: EventSink;
   readonly logger: Logger;
   readonly path: string;
+  readonly logins: LoginFiles;
 }
 
-async function run({ config, context, stores, events, logger, path }: Parts): Promise<number> {
-  const { relay, control } = await start(config, context, stores, events, logger).catch(async (error: unknown) => {
+async function run(parts: Parts): Promise<number> {
+  const { config, context, stores, logger, path } = parts;
+  const { relay, control } = await start(parts).catch(async (error: unknown) => {
     await stores.close();
     throw error;
   });
@@ -71,13 +73,8 @@ async function run({ config, context, stores, events, logger, path }: Parts): Pr
   return endCode(ending);
 }
 
-async function start(
-  config: Config,
-  context: ServerContext,
-  stores: Stores,
-  events: EventSink,
-  logger: Logger,
-): Promise<{ relay: Relay; control: ControlServer }> {
+async function start(parts: Parts): Promise<{ relay: Relay; control: ControlServer }> {
+  const { config, stores, logger } = parts;
   if (config.listen.length === 0) {
     throw new CliError(
       exitCodes.config,
@@ -86,7 +83,7 @@ async function start(
     );
   }
   const listeners = await possible(config.listen, logger);
-  const relay = new Relay(relayOptions(config, context, stores, events, listeners));
+  const relay = new Relay(relayOptions(parts, listeners));
   const control = await startControl(config.data, stores);
   try {
     await relay.start();
@@ -165,20 +162,23 @@ function reload({ tls }: Config, context: ServerContext, logger: Logger): void {
   }
 }
 
-function relayOptions(
-  config: Config,
-  certificate: ServerContext,
-  stores: Stores,
-  events: EventSink,
-  listeners: readonly ListenSetting[],
-): RelayOptions {
+function loginOptions({ oauth, clientCertificates }: Config, { clientSecret = "" }: LoginFiles): LoginOptions {
+  const by = oauth?.by.kind === "introspection" ? { ...oauth.by, clientSecret } : oauth?.by;
+  return {
+    ...(oauth === undefined || by === undefined ? {} : { bearer: { ...oauth, by } }),
+    ...(clientCertificates === undefined ? {} : { certificates: clientCertificates.account }),
+  };
+}
+
+function relayOptions({ config, context, stores, events, logins }: Parts, listeners: readonly ListenSetting[]): RelayOptions {
   const { delivery } = config;
   const { ipv4, ipv6 } = delivery.source;
   return {
     hostname: config.hostname,
     stores,
     listeners,
-    certificate,
+    certificate: context,
+    logins: loginOptions(config, logins),
     domains: config.domains,
     routes: config.routes,
     server: config.server,

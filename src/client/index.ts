@@ -1,3 +1,9 @@
-/** `postrider/client`: connections to SMTP and LMTP servers. */
-export { SmtpError } from "./error.ts";
-export { type ConnectionOptions, SmtpConnection, type TlsMode } from "./smtp-connection.ts";
+/**
+ * `postrider/client`: sends mail from a program.
+ *
+ * `createTransport(url).send(message)` for most; `SmtpClient` for who wants each step, as Python's smtplib has them.
+ */
+
+export { attachFile, file } from "./file-source.ts";
+export { type ClientOptions, type CreateTransportOptions, createTransport, SmtpClient } from "./node.ts";
+export * from "./portable.ts";

@@ -3,53 +3,34 @@
  *
  * Rules
  * 1. `open` gives a connection that is greeted, inside TLS as asked, and logged in; or it rejects with an SmtpError.
- * 2. `send` never rejects for what the server or the network does: each recipient has its result.
- * 3. Content is read no faster than the peer takes it.
- * 4. A time-out is the end of the connection; what it was doing is in the error.
+ * 2. `start` gives one that was greeted, whatever the greeting; each step from there on is called for.
+ * 3. `send` never rejects for what the server or the network does: each recipient has its result.
+ * 4. Content is read no faster than the peer takes it.
+ * 5. A time-out is the end of the connection; what it was doing is in the error.
  */
-import { type Content, readContent } from "../mail/content.ts";
 import type { Envelope } from "../mail/envelope.ts";
 import type { Reply } from "../mail/reply.ts";
+import type { DraftContent } from "../message/draft-content.ts";
 import type { Capabilities } from "../protocol/capabilities.ts";
 import { ClientSession, type RecipientResult, type SessionFailure } from "../protocol/client-session.ts";
 import { type ClientState, clientStates } from "../protocol/client-states.ts";
-import type { PasswordCredentials } from "../protocol/sasl/choose.ts";
-import type { ClientStream, Dial, StreamHandler, TlsFacts } from "../util/byte-stream.ts";
+import type { ChannelBindings } from "../protocol/sasl/channel-binding.ts";
+import type { ClientQuestion } from "../protocol/sasl/question.ts";
+import type { ClientStream, ClientTls, StreamHandler, TlsFacts } from "../util/byte-stream.ts";
 import { type Clock, systemClock } from "../util/clock.ts";
-import { SmtpError } from "./error.ts";
+import { Fifo } from "../util/fifo.ts";
+import type { ConnectionOptions, SendHow, TlsMode } from "./connection-options.ts";
+import { ContentPump } from "./content-pump.ts";
+import { type Credentials, sessionCredentials } from "./credentials.ts";
+import { Deadline } from "./deadline.ts";
+import { type EndedBy, errorOf, type SmtpError } from "./error.ts";
+import { explainTls } from "./explain-tls.ts";
 
-export type TlsMode = "implicit" | "required" | "opportunistic" | "none";
-
-export interface ConnectionOptions {
-  /** An IP address, or a name for the system to resolve. */
-  readonly host: string;
-  readonly port: number;
-  /** What EHLO says: a domain or an address literal. */
-  readonly name: string;
-  readonly protocol?: "smtp" | "lmtp";
-  readonly tls: TlsMode;
-  /** The name that the certificate must bear; `host` where absent. */
-  readonly tlsName?: string;
-  /** Checks the certificate; true where absent, but for opportunistic TLS. */
-  readonly verify?: boolean;
-  /** PEM certificates to trust instead of the system's. */
-  readonly authorities?: string;
-  readonly credentials?: PasswordCredentials;
-  /** Sends the password even outside TLS. */
-  readonly passwordInClear?: boolean;
-  readonly localAddress?: string;
-  /** Milliseconds by state; those of RFC 5321 4.5.3.2 where absent. */
-  readonly timeouts?: Partial<Readonly<Record<ClientState, number>>>;
-  readonly dial: Dial;
-  readonly clock?: Clock;
-  /** Ends the connection, also while it is being opened. */
-  readonly signal?: AbortSignal;
-  /** The connection is gone; called once, unless `open` rejected. */
-  readonly onClosed?: () => void;
+interface Sending {
+  readonly content: DraftContent;
+  readonly progress: (sent: number) => void;
+  readonly waiter: Waiter<readonly RecipientResult[]>;
 }
-
-/** Octets that are handed to the stream before it is asked whether there is room; a peer that takes them within the time-out is not too slow. */
-const WRITE_SIZE = 64 * 1024;
 
 interface Waiter<T> {
   resolve(value: T): void;
@@ -62,31 +43,56 @@ export class SmtpConnection implements StreamHandler {
   readonly #session: ClientSession;
   #stream!: ClientStream;
   #opening: Waiter<void> | undefined;
-  #sending:
-    | { readonly content: Content; readonly progress: (sent: number) => void; readonly waiter: Waiter<readonly RecipientResult[]> }
-    | undefined;
-  #commanding: Waiter<Reply> | undefined;
+  #sending: Sending | undefined;
+  /** Those who wait for a reply, in the order of what they sent. */
+  readonly #commanding = new Fifo<Waiter<Reply>>();
   #quitting: (() => void) | undefined;
-  #room: (() => void) | undefined;
+  readonly #contentPump: ContentPump;
   #closed = false;
+  #securing = false;
   #over = false;
   #lostWhy: string | undefined;
-  #deadline = 0;
-  #armedFor = Number.POSITIVE_INFINITY;
-  #disarm: (() => void) | undefined;
+  #endedBy: EndedBy;
+  /** Whose password or token the login under way asks for. */
+  #credentials: Credentials | undefined;
+  readonly #deadline: Deadline;
 
-  private constructor(options: ConnectionOptions) {
+  private constructor(options: ConnectionOptions, opening: "whole" | "stepwise") {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    const { name, protocol = "smtp", tls, credentials, passwordInClear = false } = options;
-    this.#session = new ClientSession({ name, protocol, tls, passwordInClear, ...(credentials === undefined ? {} : { credentials }) });
+    this.#deadline = new Deadline(this.#clock, () => this.#timedOut());
+    this.#contentPump = new ContentPump({
+      push: (chunk) => this.#session.content(chunk),
+      flush: () => this.#flush(),
+      waiting: () => this.#watch(),
+      over: () => this.#over,
+    });
+    this.#credentials = options.credentials;
+    const { host, port, name, protocol = "smtp", tls, credentials, passwordInClear = false } = options;
+    const login = credentials === undefined ? {} : { credentials: sessionCredentials(credentials) };
+    this.#session = new ClientSession({ host, port, name, protocol, tls, opening, passwordInClear, ...login });
   }
 
-  /** Rejects with an SmtpError. */
+  /** Greeted, inside TLS and logged in as asked. Rejects with an SmtpError. */
   static async open(options: ConnectionOptions): Promise<SmtpConnection> {
-    const connection = new SmtpConnection(options);
-    await connection.#open();
+    const connection = new SmtpConnection(options, "whole");
+    await connection.#connect();
+    await new Promise<void>((resolve, reject) => {
+      connection.#opening = { resolve, reject };
+      connection.#listen();
+    });
     return connection;
+  }
+
+  /** Greeted, and no more: EHLO, STARTTLS and AUTH are called for. Rejects with an SmtpError. */
+  static async start(options: ConnectionOptions): Promise<{ readonly connection: SmtpConnection; readonly greeting: Reply }> {
+    const connection = new SmtpConnection(options, "stepwise");
+    await connection.#connect();
+    const greeting = await new Promise<Reply>((resolve, reject) => {
+      connection.#commanding.push({ resolve, reject });
+      connection.#listen();
+    });
+    return { connection, greeting };
   }
 
   get capabilities(): Capabilities {
@@ -103,39 +109,82 @@ export class SmtpConnection implements StreamHandler {
 
   /** Another transaction can begin. */
   get idle(): boolean {
-    return !this.#over && this.#session.idle && this.#commanding === undefined;
+    return !this.#over && this.#session.idle && this.#commanding.length === 0;
+  }
+
+  /** The connection can be used no more. */
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** `host:port`, for messages. */
+  get place(): string {
+    const { host, port } = this.#options;
+    return host.startsWith("/") ? host : `${host}:${port}`;
   }
 
   /**
-   * Sends one message: a result for each recipient, in the order of the envelope. `progress` hears how many octets of the content
-   * have been handed over. Throws a TypeError for an address that cannot stand in a command.
+   * Sends one message: a result for each recipient, in the order of the envelope. Throws a TypeError for an address that cannot stand
+   * in a command.
    */
-  send(
-    envelope: Envelope,
-    content: Content,
-    via: "DATA" | "BDAT" = "DATA",
-    progress: (sent: number) => void = () => {},
-  ): Promise<readonly RecipientResult[]> {
+  send(envelope: Envelope, content: DraftContent, how: SendHow = {}): Promise<readonly RecipientResult[]> {
     return new Promise((resolve, reject) => {
       if (this.#over) {
         const why = this.#lostWhy ?? "the connection is closed";
         return resolve(envelope.recipients.map(() => ({ kind: "lost", why, state: "idle" })));
       }
-      this.#session.begin(envelope, { via, size: content.size });
+      const { via = "DATA", progress = () => {}, ...parameters } = how;
+      this.#session.begin(envelope, { via, ...(content.size === undefined ? {} : { size: content.size }), ...parameters });
       this.#sending = { content, progress, waiter: { resolve, reject } };
       this.#pump();
     });
   }
 
-  /** Any other command. Rejects with an SmtpError if the connection is lost. */
+  /** Sends any other command; others may follow before its reply. Rejects with an SmtpError if the connection is lost. */
   command(line: string): Promise<Reply> {
+    return this.#ask(() => this.#session.command(line));
+  }
+
+  // Stepwise
+
+  /** Rejects with an SmtpError if the connection is lost; whatever the server answers is the reply. */
+  hello(verb: "EHLO" | "HELO" | "LHLO", name?: string): Promise<Reply> {
+    return this.#ask(() => this.#session.hello(verb, name));
+  }
+
+  /** Inside TLS where the reply is a 220. Rejects with a TlsError where the handshake fails; the connection is then gone. */
+  startTls(): Promise<Reply> {
+    return this.#ask(() => this.#session.startTls());
+  }
+
+  /** Rejects with an AuthenticationError where no login could be made; the connection can still be used. */
+  login(credentials: Credentials): Promise<Reply> {
+    this.#credentials = credentials;
+    return this.#ask(() => this.#session.login(sessionCredentials(credentials)));
+  }
+
+  /** DATA and the content, behind MAIL and RCPT sent as commands: for LMTP one result a recipient, else one. */
+  sendData(content: DraftContent): Promise<readonly RecipientResult[]> {
     return new Promise((resolve, reject) => {
-      if (this.#over)
-        return reject(this.#error({ state: "command", why: "the connection is closed", lasting: "temporary", about: "connection" }));
-      this.#session.command(line);
-      this.#commanding = { resolve, reject };
+      if (this.#over) return reject(this.#closedError());
+      this.#session.data();
+      this.#sending = { content, progress: () => {}, waiter: { resolve, reject } };
       this.#pump();
     });
+  }
+
+  #ask(begin: () => void): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      if (this.#over) return reject(this.#closedError());
+      begin();
+      this.#commanding.push({ resolve, reject });
+      this.#pump();
+    });
+  }
+
+  #closedError(): SmtpError {
+    const why = this.#lostWhy ?? "the connection is closed";
+    return this.#error({ state: "command", why, lasting: "temporary", about: "connection" });
   }
 
   /** Says QUIT and closes, or closes at once where something is under way; resolves when the connection is gone. */
@@ -155,41 +204,62 @@ export class SmtpConnection implements StreamHandler {
   }
 
   readonly #abort = (): void => {
+    this.#endedBy = "cancel";
     this.#lose("this program stops");
     this.destroy();
   };
 
-  async #open(): Promise<void> {
+  async #connect(): Promise<void> {
     const { host, port, localAddress, dial, tls, signal } = this.#options;
+    const cancelled = (): SmtpError => {
+      this.#endedBy = "cancel";
+      return this.#error({ state: "connect", why: "this program stops", lasting: "temporary", about: "connection" });
+    };
+    if (signal?.aborted === true) throw cancelled();
     try {
-      this.#stream = await dial({ host, port, timeout: this.#timeout("connect"), ...(localAddress === undefined ? {} : { localAddress }) });
+      const from = localAddress === undefined ? {} : { localAddress };
+      const stop = signal === undefined ? {} : { signal };
+      this.#stream = await dial({ host, port, timeout: this.#timeout("connect"), ...from, ...stop });
     } catch (error) {
+      if (signal?.aborted) throw cancelled();
       throw this.#error({ state: "connect", why: messageOf(error), lasting: "temporary", about: "connection" }, error);
     }
-    if (signal?.aborted === true) {
+    if (signal?.aborted) {
       this.#stream.destroy();
-      throw this.#error({ state: "connect", why: "this program stops", lasting: "temporary", about: "connection" });
+      throw cancelled();
     }
     signal?.addEventListener("abort", this.#abort, { once: true });
     if (tls === "implicit") await this.#handshake();
-    await new Promise<void>((resolve, reject) => {
-      this.#opening = { resolve, reject };
-      this.#stream.handle(this);
-      this.#pump();
-    });
+  }
+
+  #listen(): void {
+    this.#stream.handle(this);
+    this.#pump();
   }
 
   async #handshake(): Promise<void> {
-    const { host, tlsName = host, verify = this.#options.tls !== "opportunistic", authorities } = this.#options;
     const off = this.#clock.after(this.#timeout("handshake"), () => this.#stream.destroy());
+    this.#securing = true;
     try {
-      await this.#stream.secure({ host: tlsName, verify, ...(authorities === undefined ? {} : { authorities }) });
+      await this.#stream.secure(this.#clientTls());
+      this.#session.bind(bindingsOf(this.#stream.tls));
     } catch (error) {
       this.#stream.destroy();
       throw this.#error({ state: "handshake", why: explainTls(error), lasting: "temporary", about: "tls" }, error);
     } finally {
+      this.#securing = false;
       off();
     }
+  }
+
+  #clientTls(): ClientTls {
+    const { host, tlsName = host, verify = this.#options.tls !== "opportunistic", authorities, certificate } = this.#options;
+    return {
+      host: tlsName,
+      verify,
+      ...(authorities === undefined ? {} : { authorities }),
+      ...(certificate === undefined ? {} : { certificate }),
+    };
   }
 
   // The stream
@@ -200,7 +270,7 @@ export class SmtpConnection implements StreamHandler {
   }
 
   drained(): void {
-    this.#room?.();
+    this.#contentPump.room();
     this.#watch();
   }
 
@@ -211,8 +281,9 @@ export class SmtpConnection implements StreamHandler {
   closed(error: Error | undefined): void {
     this.#closed = true;
     this.#options.signal?.removeEventListener("abort", this.#abort);
-    this.#lose(error === undefined ? "the connection was closed" : error.message);
-    this.#disarm?.();
+    // A handshake that fails closes the stream, and tells why by itself.
+    if (!this.#securing) this.#lose(error === undefined ? "the connection was closed" : error.message);
+    this.#deadline.end();
     this.#quitting?.();
     this.#options.onClosed?.();
   }
@@ -238,8 +309,13 @@ export class SmtpConnection implements StreamHandler {
           this.#sending = undefined;
           break;
         case "reply":
-          this.#commanding?.resolve(event.reply);
-          this.#commanding = undefined;
+          this.#commanding.shift()?.resolve(event.reply);
+          break;
+        case "ask":
+          void this.#answer(event.question);
+          break;
+        case "login-failed":
+          this.#commanding.shift()?.reject(this.#error(event.failure));
           break;
         case "failed":
           this.#failed(event.failure);
@@ -267,22 +343,36 @@ export class SmtpConnection implements StreamHandler {
       },
       (error: unknown) => {
         this.#over = true;
-        this.#opening?.reject(error);
-        this.#opening = undefined;
+        this.#rejectAll(error);
       },
     );
+  }
+
+  async #answer(question: ClientQuestion): Promise<void> {
+    try {
+      const { answerQuestion } = await import("./questions.ts"); // many log in by PLAIN, or not at all
+      this.#session.answer(await answerQuestion(question, this.#credentials));
+      this.#pump();
+    } catch (error) {
+      // In the middle of an exchange there is no way back but to hang up.
+      const why = `the login could not go on: ${messageOf(error)}`;
+      this.#rejectAll(this.#error({ state: "auth", why, lasting: "temporary", about: "authentication" }, error));
+      this.#lose(why);
+      this.#stream.destroy();
+    }
+  }
+
+  #rejectAll(error: unknown): void {
+    this.#opening?.reject(error);
+    this.#opening = undefined;
+    for (const waiter of this.#commanding.drain()) waiter.reject(error);
   }
 
   async #sendContent(): Promise<void> {
     const sending = this.#sending;
     if (sending === undefined) return;
     try {
-      const chunks = readContent(sending.content);
-      if (Symbol.iterator in chunks && sending.content.size <= WRITE_SIZE) {
-        for (const chunk of chunks) this.#session.content(chunk);
-        sending.progress(sending.content.size);
-      } else await this.#sendChunks(chunks, sending.progress);
-      if (this.#over) return;
+      if (!(await this.#contentPump.send(sending.content, sending.progress))) return;
       this.#session.endContent();
       this.#pump();
     } catch (error) {
@@ -292,38 +382,9 @@ export class SmtpConnection implements StreamHandler {
     }
   }
 
-  async #sendChunks(chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>, progress: (sent: number) => void): Promise<void> {
-    let unflushed = 0;
-    let sent = 0;
-    for await (const chunk of chunks) {
-      if (this.#over) return;
-      this.#session.content(chunk);
-      unflushed += chunk.length;
-      sent += chunk.length;
-      if (unflushed < WRITE_SIZE) continue;
-      unflushed = 0;
-      if (!this.#flush()) await this.#drain();
-      progress(sent);
-    }
-    progress(sent);
-  }
-
-  #drain(): Promise<void> {
-    this.#watch();
-    return new Promise((resolve) => {
-      this.#room = () => {
-        this.#room = undefined;
-        resolve();
-      };
-    });
-  }
-
   #failed(failure: SessionFailure): void {
     this.#lostWhy = failure.why;
-    this.#opening?.reject(this.#error(failure));
-    this.#opening = undefined;
-    this.#commanding?.reject(this.#error(failure));
-    this.#commanding = undefined;
+    if (this.#opening !== undefined || this.#commanding.length > 0) this.#rejectAll(this.#error(explained(failure, this.#options.tls)));
     this.#finish();
   }
 
@@ -343,7 +404,7 @@ export class SmtpConnection implements StreamHandler {
     this.#session.lost(why);
     this.#pump();
     this.#over = true;
-    this.#room?.();
+    this.#contentPump.room();
     this.#stream.end();
   }
 
@@ -353,44 +414,33 @@ export class SmtpConnection implements StreamHandler {
     return this.#options.timeouts?.[state] ?? clientStates[state].timeout;
   }
 
-  /** Sets the deadline of what is waited for now; one timer serves as long as deadlines only move on. */
   #watch(): void {
-    if (this.#over || this.#session.state === "idle") {
-      this.#deadline = Number.POSITIVE_INFINITY;
-      return;
-    }
-    this.#deadline = this.#clock.now() + this.#timeout(this.#session.state);
-    if (this.#deadline < this.#armedFor) this.#arm();
+    if (this.#over || this.#session.state === "idle") this.#deadline.clear();
+    else this.#deadline.set(this.#timeout(this.#session.state));
   }
 
-  #arm(): void {
-    this.#disarm?.();
-    this.#armedFor = this.#deadline;
-    this.#disarm = this.#clock.after(Math.max(0, this.#deadline - this.#clock.now()), () => {
-      this.#armedFor = Number.POSITIVE_INFINITY;
-      if (this.#over || this.#deadline === Number.POSITIVE_INFINITY) return;
-      if (this.#clock.now() < this.#deadline) return this.#arm();
-      const { state } = this.#session;
-      this.#lose(`no answer within ${Math.round(this.#timeout(state) / 1000)} s`);
-      this.#stream.destroy();
-    });
+  #timedOut(): void {
+    if (this.#over) return;
+    this.#endedBy = "timeout";
+    this.#lose(`no answer within ${Math.round(this.#timeout(this.#session.state) / 1000)} s`);
+    this.#stream.destroy();
   }
 
   #error(failure: SessionFailure, cause?: unknown): SmtpError {
-    const { host, port } = this.#options;
-    return new SmtpError(`${host}:${port}`, failure, cause === undefined ? {} : { cause });
+    return errorOf(this.place, failure, this.#endedBy, cause);
   }
+}
+
+/** A server that waits for TLS says nothing, or answers a command with an alert: both look like trouble of another kind. */
+function explained(failure: SessionFailure, tls: TlsMode): SessionFailure {
+  if (failure.state !== "greeting" || tls === "implicit" || failure.reply !== undefined) return failure;
+  return { ...failure, why: `${failure.why}; a port that wants TLS from the first byte (as 465 does) is silent like this` };
+}
+
+function bindingsOf(tls: TlsFacts | undefined): ChannelBindings {
+  return tls?.channelBindings?.() ?? {};
 }
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-/** OpenSSL's words for the two mistakes that everybody makes. */
-function explainTls(error: unknown): string {
-  const text = messageOf(error);
-  if (/wrong version number|packet length too long|unknown protocol/i.test(text)) {
-    return "TLS handshake failed: this port speaks clear text first (STARTTLS), not TLS from the first byte";
-  }
-  return `TLS handshake failed: ${text}`;
 }

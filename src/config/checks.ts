@@ -7,12 +7,14 @@
  */
 import { matchesDomain } from "../delivery/route.ts";
 import { isLoopback, isUnspecified } from "../net/address.ts";
-import { everywhere, type ListenEndpoint } from "./kinds.ts";
+import { everywhere, type ListenEndpoint, webUrl } from "./kinds.ts";
 import type { Problems, ReadTables } from "./parse.ts";
 
 export function check(read: ReadTables, problems: Problems): void {
   checkListen(read, problems);
   checkTls(read, problems);
+  checkOauth(read, problems);
+  checkCertificates(read, problems);
   checkDomains(read, problems);
   checkRoutes(read, problems);
   checkDelivery(read, problems);
@@ -61,6 +63,34 @@ function checkTls(read: ReadTables, problems: Problems): void {
     problems.conflict("tls.certificate", "expected the file of the key's certificate, got nothing");
   if (key === undefined && certificate === undefined) {
     problems.conflict("tls", "expected certificate and key, got neither (without the table, a self-signed certificate is made)");
+  }
+}
+
+function checkOauth({ present, tables }: ReadTables, problems: Problems): void {
+  if (!present.has("accounts.oauth") || problems.all.some((problem) => problem.key.startsWith("accounts.oauth"))) return;
+  const { issuer, keys, introspection, client_id: id, client_secret_file: secret } = tables["accounts.oauth"];
+  if (issuer === undefined)
+    problems.conflict("accounts.oauth", 'expected issuer, got none: whose tokens are taken, as their claim "iss" has it');
+  if (keys === undefined && introspection === undefined) {
+    problems.conflict("accounts.oauth", "expected keys or introspection: without one of them no token can be checked");
+  }
+  if (keys !== undefined && introspection !== undefined)
+    problems.conflict("accounts.oauth.introspection", "expected keys or introspection, got both");
+  if (keys !== undefined && /^[a-z][a-z0-9+.-]*:\/\//i.test(keys) && webUrl(keys) === undefined) {
+    problems.conflict("accounts.oauth.keys", 'expected an "https://" URL ("http://" only to this machine) or the path of a file');
+  }
+  if (introspection !== undefined && (id === undefined || secret === undefined)) {
+    problems.conflict(
+      "accounts.oauth.introspection",
+      "expected client_id and client_secret_file beside it: the issuer answers only whom it knows",
+    );
+  }
+}
+
+function checkCertificates({ present, tables }: ReadTables, problems: Problems): void {
+  if (!present.has("accounts.certificates") || problems.all.some((problem) => problem.key.startsWith("accounts.certificates"))) return;
+  if (tables["accounts.certificates"].authorities === undefined) {
+    problems.conflict("accounts.certificates", "expected authorities: a PEM file of those who may issue certificates to log in with");
   }
 }
 

@@ -7,6 +7,7 @@
  * 3. `parseConfig` is pure but for the machine's name, which it is given.
  */
 import { resolve } from "node:path";
+import type { SignatureAlgorithm } from "../accounts/index.ts";
 import type { Route } from "../delivery/route.ts";
 import { isDomain } from "../mail/domain.ts";
 import type { ListenerKind } from "../mail/event.ts";
@@ -14,7 +15,7 @@ import type { Mailbox } from "../mail/mailbox.ts";
 import type { Families } from "../net/resolver.ts";
 import type { ServerOptions } from "../server/options.ts";
 import { check } from "./checks.ts";
-import { everywhere, type ListenEndpoint } from "./kinds.ts";
+import { everywhere, type ListenEndpoint, webUrl } from "./kinds.ts";
 import { type ReadTables, readText } from "./parse.ts";
 import type { ConfigProblem } from "./problem.ts";
 import type { RouteTable, Tables } from "./schema.ts";
@@ -28,6 +29,25 @@ export type TlsSetting =
   | { readonly kind: "self-signed" }
   /** Absolute paths. */
   | { readonly kind: "files"; readonly certificate: string; readonly key: string };
+
+/** Logins by bearer token. */
+export interface OauthSetting {
+  readonly issuer: string;
+  readonly audience: readonly string[];
+  readonly claim: string;
+  readonly algorithms: readonly SignatureAlgorithm[];
+  readonly by: /** A URL, or an absolute path. */
+    | { readonly kind: "keys"; readonly keys: URL | string }
+    /** The secret is in the file, an absolute path. */
+    | { readonly kind: "introspection"; readonly url: URL; readonly clientId: string; readonly clientSecretFile: string };
+}
+
+/** Logins by client certificate. */
+export interface CertificateSetting {
+  /** Absolute path. */
+  readonly authorities: string;
+  readonly account: "email" | "common-name";
+}
 
 export interface DomainSettings {
   /** Domain keys. */
@@ -61,6 +81,8 @@ export interface Config {
   readonly data: string;
   readonly listen: readonly ListenSetting[];
   readonly tls: TlsSetting;
+  readonly oauth: OauthSetting | undefined;
+  readonly clientCertificates: CertificateSetting | undefined;
   readonly domains: DomainSettings;
   /** `servers` as createResolver takes them; absent: the system's. `timeout` in milliseconds. */
   readonly dns: { readonly servers?: readonly string[]; readonly timeout: number };
@@ -119,6 +141,8 @@ function build(read: ReadTables, hostname: string, folder: string): Config {
     data: resolve(folder, read.general.data as string),
     listen: listenSettings(read),
     tls: tlsSetting(tables.tls, folder),
+    oauth: read.present.has("accounts.oauth") ? oauthSetting(tables["accounts.oauth"], folder) : undefined,
+    clientCertificates: certificateSetting(tables["accounts.certificates"], folder),
     domains: {
       local: new Set(domains.local),
       recipients: new Set(domains.recipients.flatMap((one) => (one.kind === "mailbox" ? [one.key] : []))),
@@ -182,6 +206,28 @@ function listenSettings({ present, tables }: ReadTables): readonly ListenSetting
 function tlsSetting({ certificate, key }: Tables["tls"], folder: string): TlsSetting {
   if (certificate === undefined || key === undefined) return { kind: "self-signed" };
   return { kind: "files", certificate: resolve(folder, certificate), key: resolve(folder, key) };
+}
+
+function oauthSetting(table: Tables["accounts.oauth"], folder: string): OauthSetting {
+  const {
+    issuer,
+    audience,
+    account_claim: claim,
+    algorithms,
+    keys = "",
+    introspection,
+    client_id: clientId,
+    client_secret_file: file,
+  } = table;
+  const by: OauthSetting["by"] =
+    introspection === undefined
+      ? { kind: "keys", keys: webUrl(keys) ?? resolve(folder, keys) }
+      : { kind: "introspection", url: introspection, clientId: clientId as string, clientSecretFile: resolve(folder, file as string) };
+  return { issuer: issuer as string, audience, claim, algorithms, by };
+}
+
+function certificateSetting({ authorities, account }: Tables["accounts.certificates"], folder: string): CertificateSetting | undefined {
+  return authorities === undefined ? undefined : { authorities: resolve(folder, authorities), account };
 }
 
 function sourceAddresses(addresses: readonly string[]): DeliverySettings["source"] {

@@ -1,10 +1,12 @@
 /** What the command line needs of the configuration. */
 export {
+  type CertificateSetting,
   type Config,
   type ConfigResult,
   type DeliverySettings,
   type DomainSettings,
   type ListenSetting,
+  type OauthSetting,
   type ParseOptions,
   parseConfig,
   type TlsSetting,
@@ -13,4 +15,4 @@ export { type Environment, readEnvironment } from "./environment.ts";
 export { formatProblem, formatProblems } from "./format.ts";
 export type { ListenEndpoint } from "./kinds.ts";
 export type { ConfigProblem } from "./problem.ts";
-export { type ReadResult, readCertificate, readConfig } from "./read-config.ts";
+export { type LoginFiles, type ReadResult, readCertificate, readConfig } from "./read-config.ts";

@@ -10,7 +10,7 @@ import { z } from "zod";
 import type { DomainPattern, NextHop } from "../delivery/route.ts";
 import { domainKey, isDomain, toAscii } from "../mail/domain.ts";
 import { type Mailbox, mailboxKey, parseMailbox } from "../mail/mailbox.ts";
-import { canonicalAddress, type Endpoint, formatEndpoint, parseEndpoint } from "../net/address.ts";
+import { canonicalAddress, type Endpoint, formatEndpoint, isLoopback, parseEndpoint } from "../net/address.ts";
 import { isAscii } from "../util/bytes.ts";
 import { parseDuration, parseSize } from "./units.ts";
 
@@ -72,6 +72,20 @@ export const domain = kind(
     isDomain(value) && (isAscii(value) || toAscii(value) !== undefined) && !isAddress(value) ? domainKey(value) : undefined,
   ),
 );
+
+/** `http` only to this machine: what goes there is worth a login. */
+export const webAddress = kind(
+  'an "https://" URL ("http://" only to this machine)',
+  ofText((value) => webUrl(value)),
+);
+
+/** `undefined` where the text is no URL that may be used. */
+export function webUrl(value: string): URL | undefined {
+  const url = URL.parse(value);
+  if (url === null || url.username !== "" || url.password !== "") return undefined;
+  const here = isLoopback(url.hostname.replace(/^\[|\]$/g, "")) || url.hostname === "localhost";
+  return url.protocol === "https:" || (url.protocol === "http:" && here) ? url : undefined;
+}
 
 export const address = kind('an IP address such as "192.0.2.1" or "2001:db8::1"', ofText(canonicalAddress));
 

@@ -60,16 +60,42 @@ export function readText(text: string): { read: ReadTables; problems: Problems }
     return { syntax: { kind: "syntax", key: "", line: error.line, column: error.column, text: `syntax error: ${what}` } };
   }
   const problems = new Problems(keyLines(text));
-  const mine = Object.entries(raw).filter(([key]) => !Object.hasOwn(tables, key) && key !== "route");
+  const mine = Object.entries(raw).filter(([key]) => !Object.hasOwn(tables, key) && !parents.has(key) && key !== "route");
+  for (const parent of parents) checkParent(parent, raw[parent], problems);
   const read: ReadTables = {
     general: readTable(general, Object.fromEntries(mine), [], problems),
     tables: Object.fromEntries(
-      Object.entries(tables).map(([name, schema]) => [name, readTable(schema as z.ZodObject, raw[name] ?? {}, [name], problems)]),
+      Object.entries(tables).map(([name, schema]) => [
+        name,
+        readTable(schema as z.ZodObject, tableNamed(raw, name) ?? {}, name.split("."), problems),
+      ]),
     ) as ReadTables["tables"],
     routes: readRoutes(raw.route, problems),
-    present: new Set(Object.keys(raw)),
+    present: new Set([...Object.keys(raw), ...Object.keys(tables).filter((name) => tableNamed(raw, name) !== undefined)]),
   };
   return { read, problems };
+}
+
+/** Tables that only hold others: `accounts` of `accounts.oauth`. */
+const parents: ReadonlySet<string> = new Set(
+  Object.keys(tables).flatMap((name) => (name.includes(".") ? [name.split(".", 1)[0] as string] : [])),
+);
+
+function checkParent(parent: string, raw: unknown, problems: Problems): void {
+  if (raw === undefined) return;
+  if (!isTable(raw)) return problems.value(parent, "a table", raw);
+  for (const key of Object.keys(raw)) if (!Object.hasOwn(tables, `${parent}.${key}`)) problems.unknown(keyText([parent, key]));
+}
+
+function tableNamed(raw: Record<string, unknown>, name: string): unknown {
+  const [first = "", second] = name.split(".");
+  const outer = Object.hasOwn(raw, first) ? raw[first] : undefined;
+  if (second === undefined) return outer;
+  return isTable(outer) && Object.hasOwn(outer, second) ? outer[second] : undefined;
+}
+
+function isTable(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date);
 }
 
 function readRoutes(raw: unknown, problems: Problems): readonly Partial<RouteTable>[] | undefined {
@@ -81,11 +107,11 @@ function readRoutes(raw: unknown, problems: Problems): readonly Partial<RouteTab
 
 function readTable<S extends z.ZodObject>(schema: S, raw: unknown, path: readonly PropertyKey[], problems: Problems): Partial<z.output<S>> {
   const result: Record<string, unknown> = {};
-  if (typeof raw !== "object" || raw === null || Array.isArray(raw) || raw instanceof Date) {
+  if (!isTable(raw)) {
     problems.value(keyText(path), "a table", raw);
     return result as Partial<z.output<S>>;
   }
-  const values = raw as Record<string, unknown>;
+  const values = raw;
   for (const key of Object.keys(values)) if (!Object.hasOwn(schema.shape, key)) problems.unknown(keyText([...path, key]));
   for (const [key, field] of Object.entries(schema.shape)) {
     const value = Object.hasOwn(values, key) ? values[key] : undefined;

@@ -8,7 +8,7 @@
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { dirname, resolve } from "node:path";
-import { CertificateError, type CertificatePair, checkCertificate } from "../net/tls-context.ts";
+import { CertificateError, type CertificatePair, checkAuthorities, checkCertificate } from "../net/tls-context.ts";
 import { type Config, parseConfig, type TlsSetting } from "./config.ts";
 import type { ConfigProblem } from "./problem.ts";
 
@@ -18,8 +18,17 @@ export type ReadResult =
       readonly config: Config;
       /** `undefined` where a self-signed one is to be made. */
       readonly certificate: CertificatePair | undefined;
+      readonly logins: LoginFiles;
     }
   | { readonly kind: "invalid"; readonly problems: readonly ConfigProblem[] };
+
+/** What the files of [accounts.oauth] and [accounts.certificates] hold. */
+export interface LoginFiles {
+  /** PEM: who may issue certificates that clients log in with. */
+  readonly authorities?: string;
+  /** For introspection. */
+  readonly clientSecret?: string;
+}
 
 /** A configuration file larger than this is a mistake. */
 const FILE_LIMIT = 1024 * 1024;
@@ -34,8 +43,60 @@ export function readConfig(path: string): ReadResult {
     return { kind: "invalid", problems: files?.kind === "invalid" ? [...result.problems, ...files.problems] : result.problems };
   }
   const certificate = readCertificate(result.config.tls);
-  if (certificate.kind === "invalid") return certificate;
-  return { kind: "ok", config: result.config, certificate: certificate.pair };
+  const logins = readLoginFiles(result.config);
+  if (certificate.kind === "ok" && logins.kind === "ok") {
+    return { kind: "ok", config: result.config, certificate: certificate.pair, logins: logins.files };
+  }
+  return { kind: "invalid", problems: [certificate, logins].flatMap((one) => (one.kind === "invalid" ? one.problems : [])) };
+}
+
+type LoginFilesResult =
+  | { readonly kind: "ok"; readonly files: LoginFiles }
+  | { readonly kind: "invalid"; readonly problems: readonly ConfigProblem[] };
+
+function readLoginFiles({ oauth, clientCertificates }: Config): LoginFilesResult {
+  const problems: ConfigProblem[] = [];
+  const files: { authorities?: string; clientSecret?: string } = {};
+  const read = (key: string, path: string, check: (text: string) => void): void => {
+    const result = readText(path);
+    if (result.kind === "unreadable") problems.push({ kind: "file", key, text: result.why });
+    else {
+      try {
+        check(result.text);
+      } catch (error) {
+        problems.push({ kind: "file", key, text: error instanceof Error ? error.message : String(error) });
+      }
+    }
+  };
+  if (clientCertificates !== undefined) {
+    const path = clientCertificates.authorities;
+    read("accounts.certificates.authorities", path, (text) => {
+      checkAuthorities(text, path);
+      files.authorities = text;
+    });
+  }
+  if (oauth?.by.kind === "introspection") {
+    const path = oauth.by.clientSecretFile;
+    read("accounts.oauth.client_secret_file", path, (text) => {
+      files.clientSecret = (text.split("\n", 1)[0] as string).trim();
+      if (files.clientSecret === "") throw new Error(`${path} has no secret in its first line`);
+    });
+  } else if (typeof oauth?.by.keys === "string") {
+    const path = oauth.by.keys;
+    read("accounts.oauth.keys", path, (text) => {
+      if (!isKeySet(text)) throw new Error(`${path} is no JWKS: a JSON object with a list "keys" (RFC 7517 5)`);
+    });
+  }
+  return problems.length === 0 ? { kind: "ok", files } : { kind: "invalid", problems };
+}
+
+function isKeySet(text: string): boolean {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null && "keys" in value && Array.isArray(value.keys);
+  } catch {
+    return false;
+  }
 }
 
 type CertificateResult =

@@ -7,6 +7,7 @@
  * 2. Names stay once they were released.
  */
 import { z } from "zod";
+import { signatureAlgorithms } from "../accounts/index.ts";
 import {
   address,
   choice,
@@ -23,6 +24,7 @@ import {
   size,
   text,
   timeout,
+  webAddress,
   whole,
 } from "./kinds.ts";
 
@@ -57,6 +59,36 @@ export const tables = {
       key: text.optional().describe("PEM file with its private key, without a passphrase. Relative to this file."),
     })
     .describe("No table: a self-signed certificate is made in the data folder; peers cannot verify it."),
+  "accounts.oauth": z
+    .strictObject({
+      issuer: text.optional().describe('Who issues the tokens, as their claim "iss" has it, such as `"https://login.example.test"`.'),
+      audience: list(text, "a list of texts")
+        .prefault([])
+        .describe('Of which one must be in the claim "aud". Empty: any; then a token that was meant for another program is taken too.'),
+      account_claim: text.prefault("email").describe("The claim that is the account's name."),
+      keys: text
+        .optional()
+        .describe("The issuer's public keys (JWKS, RFC 7517) for signed tokens: an `https` URL, or a file, relative to this one."),
+      algorithms: list(choice(...signatureAlgorithms), "a list of signature algorithms")
+        .prefault([...signatureAlgorithms])
+        .describe("Signatures that are taken."),
+      introspection: webAddress.optional().describe("Instead of `keys`: where the issuer is asked about each token (RFC 7662)."),
+      client_id: text.optional().describe("As whom it is asked."),
+      client_secret_file: text.optional().describe("File whose first line is the secret for that. Relative to this file."),
+    })
+    .describe("Logins by a bearer token: OAUTHBEARER and XOAUTH2. No table: none."),
+  "accounts.certificates": z
+    .strictObject({
+      authorities: text
+        .optional()
+        .describe("PEM file with the certificates of those who may issue certificates to log in with. Relative to this file."),
+      account: choice("email", "common-name")
+        .prefault("email")
+        .describe(
+          "What in a client's certificate is the account's name: an address (rfc822Name) of its alternative names, or its common name.",
+        ),
+    })
+    .describe("Logins by a client's certificate: EXTERNAL, on the submission ports. No table: clients are not asked for one."),
   domains: z
     .strictObject({
       local: list(domain, "a list of domain names").prefault([]).describe("Domains taken in on port 25 from anyone. Each needs a route."),

@@ -11,14 +11,15 @@
  * newer: written by a newer version; nothing was touched.
  * corrupt: what is there cannot be read as a database.
  * io: the file could not be opened, read or written; nothing of the call was kept.
+ * unsafe: the database's settings would lose what was committed; nothing was touched.
  * failed: the procedure threw: a defect of ours, or a constraint. Nothing of the call was kept.
  * fatal: a commit or its sync failed, or the thread is gone. Nothing can be done with this database any more.
  * closed: called after `close`.
  */
-export type DatabaseErrorCode = "full" | "busy" | "newer" | "corrupt" | "io" | "failed" | "fatal" | "closed";
+export type DatabaseErrorCode = "full" | "busy" | "newer" | "corrupt" | "io" | "unsafe" | "failed" | "fatal" | "closed";
 
 export class DatabaseError extends Error {
-  override readonly name = "DatabaseError";
+  override readonly name: string = "DatabaseError";
   readonly code: DatabaseErrorCode;
 
   constructor(code: DatabaseErrorCode, message: string, options?: { cause?: unknown }) {

@@ -5,17 +5,19 @@
  * 1. TLS when it is offered. A handshake that fails is tried again in clear on a new connection, and said (RFC 7435).
  * 2. Each recipient has its own outcome.
  */
+
+import type { ConnectionOptions } from "../client/connection-options.ts";
+import { convertedContent } from "../client/convert-content.ts";
 import { SmtpError } from "../client/error.ts";
-import { type ConnectionOptions, SmtpConnection } from "../client/smtp-connection.ts";
+import { type Fit, fitMessage, fitRecipient, type Misfit } from "../client/fit.ts";
+import { SmtpConnection } from "../client/smtp-connection.ts";
 import type { Content } from "../mail/content.ts";
 import type { Recipient } from "../mail/envelope.ts";
 import type { QueuedMessage } from "../mail/message.ts";
-import type { Outcome, RemoteHost, Unfinished } from "../mail/outcome.ts";
+import type { Outcome, RemoteHost } from "../mail/outcome.ts";
 import type { RecipientResult } from "../protocol/client-session.ts";
 import type { Dial } from "../util/byte-stream.ts";
 import type { Clock } from "../util/clock.ts";
-import { planFor, recipientFor } from "./conversion.ts";
-import { convertedContent } from "./convert-content.ts";
 import type { Link } from "./destination.ts";
 import type { TargetHost } from "./hosts.ts";
 import type { DeliveryOptions } from "./options.ts";
@@ -101,14 +103,15 @@ export class HostLink implements Link<Job> {
   async send(job: Job, reused: boolean): Promise<boolean> {
     const { capabilities } = this.#connection;
     const { message } = job;
-    const plan = planFor(message.envelope, message.facts, capabilities);
-    if (plan.kind === "fail") {
-      job.settle(job.recipients.map(() => plan.outcome));
+    const fit = fitMessage(message.envelope, message.facts, capabilities);
+    if (fit.kind === "misfit") {
+      const outcome = failedHere(fit.status, fit.text);
+      job.settle(job.recipients.map(() => outcome));
       return true;
     }
     let content: Content = message.content;
-    if (plan.convert !== undefined) {
-      const converted = await convertedContent(content, message.facts, plan.convert);
+    if (fit.convert !== undefined) {
+      const converted = await convertedContent(content, message.facts, fit.convert);
       if (converted.kind === "impossible") {
         const outcome = failedHere("5.6.3", `the next hop does not take this content, and it cannot be converted: ${converted.why}`);
         job.settle(job.recipients.map(() => outcome));
@@ -116,21 +119,16 @@ export class HostLink implements Link<Job> {
       }
       content = converted.content;
     }
-    return this.#transact(job, content, plan, reused);
+    return this.#transact(job, content, fit, reused);
   }
 
-  async #transact(
-    job: Job,
-    content: Content,
-    plan: Extract<ReturnType<typeof planFor>, { kind: "send" }>,
-    reused: boolean,
-  ): Promise<boolean> {
+  async #transact(job: Job, content: Content, fit: Extract<Fit, { kind: "send" }>, reused: boolean): Promise<boolean> {
     const { capabilities } = this.#connection;
-    const prepared = job.recipients.map((recipient) => recipientFor(recipient, plan.envelope.smtpUtf8));
-    const sendable = prepared.filter((recipient): recipient is Recipient => !isUnfinishedRecipient(recipient));
+    const prepared = job.recipients.map((recipient) => fitRecipient(recipient, fit.envelope.smtpUtf8));
+    const sendable = prepared.filter((recipient): recipient is Recipient => !isMisfit(recipient));
     let results: readonly RecipientResult[] = [];
     try {
-      if (sendable.length > 0) results = await this.#connection.send({ ...plan.envelope, recipients: sendable }, content, plan.via);
+      if (sendable.length > 0) results = await this.#connection.send({ ...fit.envelope, recipients: sendable }, content, { via: fit.via });
     } catch (error) {
       const outcome = delayedHere("4.3.0", error instanceof Error ? error.message : String(error), "message");
       job.settle(job.recipients.map(() => outcome));
@@ -140,7 +138,9 @@ export class HostLink implements Link<Job> {
     let next = 0;
     job.settle(
       prepared.map((each) =>
-        isUnfinishedRecipient(each) ? each : outcomeOf(results[next++] as RecipientResult, this.at, capabilities.dsn),
+        isMisfit(each)
+          ? failedHere(each.status, each.text, "recipient")
+          : outcomeOf(results[next++] as RecipientResult, this.at, capabilities.dsn),
       ),
     );
     return true;
@@ -151,6 +151,6 @@ export class HostLink implements Link<Job> {
   }
 }
 
-function isUnfinishedRecipient(value: Recipient | Unfinished): value is Unfinished {
-  return "action" in value;
+function isMisfit(value: Recipient | Misfit): value is Misfit {
+  return "kind" in value;
 }

@@ -3,16 +3,27 @@
  *
  * Rules
  * 1. Linear in the length of the text: each character is looked at once, whatever is nested in what.
- * 2. Obsolete forms that stand in real mail are read: empty list members, routes, dots in names, spaces around dots and "@".
- * 3. A list is read as a whole or not at all: half a list of recipients would be wrong without a word.
+ * 2. A list is read as a whole or not at all: half a list of recipients would be wrong without a word.
+ * 3. What is in quotes, in a comment or in an encoded word is never an address, whatever it holds: words are decoded when all is parsed.
+ * 4. Groups are taken apart; a group inside a group is refused (RFC 5322 3.4 has none).
+ * 5. What is read is a mailbox that SMTP can carry. By the categories of the isemail suite, beside `parseMailbox` for the strict form:
+ *
+ *      category          parseMailbox     parseAddressList
+ *      VALID, DNSWARN    taken            taken
+ *      RFC5321           taken            taken
+ *      CFWS              refused          taken: comments and folding are left out
+ *      DEPREC            refused          blanks and comments around dots and "@", words in quotes joined by dots; not controls in quotes,
+ *                                         nor an IPv6 literal whose "::" stands for one group
+ *      RFC5322           refused          refused: other literals, overlong labels and domains (a long local part is taken by both)
+ *      ERR               refused          refused
+ *
+ *    Also read, for they stand in real mail: empty members of a list, routes, dots in names (RFC 5322 4.4).
  */
-import { toAscii } from "../mail/domain.ts";
 import { formatMailbox, isAtext, type Mailbox, parseMailbox, plainLocalPart } from "../mail/mailbox.ts";
-import { isAscii } from "../util/bytes.ts";
-import { encodeWords, needsEncodedWord } from "./encoded-word.ts";
+import { decodeWords } from "./decode-words.ts";
 
 export interface NamedMailbox {
-  /** The display name, quotes taken off, encoded words as they are. */
+  /** The display name without quotes, encoded words decoded. A name that came encoded may hold anything, a line break too. */
   readonly name?: string;
   readonly mailbox: Mailbox;
 }
@@ -43,12 +54,18 @@ function tokenize(text: string): Token[] | string {
   for (let i = 0; i < text.length; ) {
     const c = text[i] as string;
     const joined = i === end;
-    if (c === " " || c === "\t" || c === "\r" || c === "\n") {
+    if (c === " " || c === "\t") {
       i++;
+      continue;
+    }
+    if (c === "\r" || c === "\n") {
+      if (!isFold(text, i)) return "a line break stands in it";
+      i += 2;
       continue;
     }
     const stop =
       c === '"' ? endOfDelimited(text, i, '"') : c === "[" ? endOfDelimited(text, i, "]") : c === "(" ? endOfComment(text, i) : 0;
+    if (stop === BROKEN) return "a line break or a NUL stands in it";
     if (stop < 0) return `${c === '"' ? "a quotation mark" : c === "[" ? "a bracket" : "a parenthesis"} is not closed`;
     if (stop > 0) {
       const kind = c === '"' ? "quoted" : c === "[" ? "literal" : "comment";
@@ -68,10 +85,23 @@ function tokenize(text: string): Token[] | string {
   return tokens;
 }
 
+/** RFC 5322 3.2.2: CRLF with a blank behind it. */
+const isFold = (text: string, i: number): boolean =>
+  text[i] === "\r" && text[i + 1] === "\n" && (text[i + 2] === " " || text[i + 2] === "\t");
+
+/** A line break or NUL stands where quotes and comments have none. */
+const BROKEN = -2;
+
+function isBroken(text: string, i: number): boolean {
+  const c = text[i];
+  return c === "\0" || (c === "\r" && !isFold(text, i)) || (c === "\n" && text[i - 1] !== "\r");
+}
+
 function endOfDelimited(text: string, start: number, close: string): number {
   for (let i = start + 1; i < text.length; i++) {
     if (text[i] === "\\") i++;
     else if (text[i] === close) return i + 1;
+    if (isBroken(text, i)) return BROKEN;
   }
   return -1;
 }
@@ -82,6 +112,7 @@ function endOfComment(text: string, start: number): number {
     if (text[i] === "\\") i++;
     else if (text[i] === "(") depth++;
     else if (text[i] === ")" && --depth === 0) return i + 1;
+    if (isBroken(text, i)) return BROKEN;
   }
   return -1;
 }
@@ -123,7 +154,7 @@ class ListParser {
         return undefined;
       }
       if (token.kind === "comment") {
-        comment = token.text.replace(/\\(.)/gs, "$1").trim();
+        comment = decodeWords(unfold(token.text).replace(/\\(.)/gs, "$1")).trim();
         continue;
       }
       if (mailbox !== undefined) return `something follows the address ${formatMailbox(mailbox)} without a comma`;
@@ -175,16 +206,18 @@ class ListParser {
   /** After "@": the domain; the words before it are the local part. */
   #domain(words: readonly Token[]): Mailbox | string {
     let domain = "";
+    let last = ".";
     for (;;) {
       const token = this.#tokens[this.#at];
       // A comment after a domain that may be whole is left: in front of a comma it is the name (RFC 5322 3.4).
-      if (token?.kind === "comment" && (domain === "" || domain.endsWith("."))) {
+      if (token?.kind === "comment" && last.endsWith(".")) {
         this.#at++;
         continue;
       }
-      const fits = token?.kind === "literal" ? domain === "" : token?.kind === "atom" && (domain === "" || touches(domain, token.text));
+      const fits = token?.kind === "literal" ? domain === "" : token?.kind === "atom" && touches(last, token.text);
       if (token === undefined || !fits) break;
       domain += token.text;
+      last = token.text;
       this.#at++;
     }
     const local = joinLocalPart(words);
@@ -193,49 +226,46 @@ class ListParser {
   }
 }
 
-/** RFC 5322 4.4: spaces may stand around the dots of a local part, and nowhere else in it. */
+/** RFC 5322 4.4: words joined by dots, with spaces around them. RFC 5321 has quotes around the whole or none: so it is written. */
 function joinLocalPart(words: readonly Token[]): string | undefined {
   let local = "";
+  let plain = "";
+  let last = "."; // looked at by itself: to look at the end of a text that grows would copy it each time
   for (const { kind, text } of words) {
-    if (local !== "" && !touches(local, text)) return undefined;
-    // A word in quotes beside others: RFC 5321 knows no such local part, the same one in quotes as a whole.
-    if (kind === "quoted" && words.length > 1) return undefined;
+    if (!touches(last, text)) return undefined;
+    last = text;
     local += text;
+    plain += kind === "quoted" ? plainLocalPart(text) : text;
   }
-  return local;
+  const mixed = words.length > 1 && words.some(({ kind }) => kind === "quoted");
+  if (!mixed) return local;
+  // `a."b"` and `"a.b"` are one local part; a dot too many is none in either form.
+  if (local.startsWith(".") || local.endsWith(".") || local.includes("..")) return undefined;
+  return parseMailbox(`${plain}@a`) === undefined ? `"${plain.replace(/["\\]/g, "\\$&")}"` : plain;
 }
 
 const touches = (before: string, after: string): boolean => before.endsWith(".") || after.startsWith(".");
 
+/** The name that these words are. Encoded words are decoded where they stand free, not in quotes (RFC 2047 5). */
 function phrase(words: readonly Token[]): string {
   let text = "";
+  let atoms = "";
+  const flush = () => {
+    if (atoms !== "") text += (text === "" ? "" : " ") + decodeWords(atoms);
+    atoms = "";
+  };
   for (const word of words) {
-    const plain = word.kind === "quoted" ? plainLocalPart(word.text) : word.text;
-    text += text === "" || (word.joined && word.text.startsWith(".")) ? plain : ` ${plain}`;
+    if (word.kind !== "quoted") {
+      atoms += atoms === "" || (word.joined && word.text.startsWith(".")) ? word.text : ` ${word.text}`;
+      continue;
+    }
+    flush();
+    text += (text === "" ? "" : " ") + unfold(plainLocalPart(word.text));
   }
+  flush();
   return text;
 }
 
+const unfold = (text: string): string => (text.includes("\r") ? text.replaceAll("\r\n", "") : text);
+
 const quote = (words: readonly Token[]): string => words.map((word) => word.text).join(" ");
-
-/**
- * The address as a header has it: the name as atoms, in quotes or as encoded words, in pieces that a line may be broken between. A domain
- * outside ASCII is written in A-labels where the local part is ASCII, so that no SMTPUTF8 is needed for it.
- */
-export function formatNamedMailbox(address: NamedMailbox): string[] {
-  const { name, mailbox } = address;
-  const domain = isAscii(mailbox.localPart) ? (toAscii(mailbox.domain) ?? mailbox.domain) : mailbox.domain;
-  const text = formatMailbox({ localPart: mailbox.localPart, domain: isAscii(mailbox.domain) ? mailbox.domain : domain });
-  if (name === undefined || name === "") return [text];
-  return [...formatPhrase(name), `<${text}>`];
-}
-
-/** Columns for the first word of an encoded name, so that it fits on the line after `Resent-From: `. */
-const NAME_ROOM = 62;
-
-function formatPhrase(name: string): string[] {
-  if (needsEncodedWord(name)) return encodeWords(name, NAME_ROOM);
-  const words = name.split(" ");
-  if (words.every((word) => word !== "" && [...word].every((c) => isAtext(c.charCodeAt(0))))) return words;
-  return [`"${name.replace(/["\\]/g, "\\$&")}"`];
-}

@@ -4,21 +4,43 @@
  * Rules
  * 1. A value that fits stands as a token or in quotes, which every reader knows; only others use RFC 2231.
  * 2. No piece passes a line; a character is never split between two.
+ * 3. `filename` and `filename*` never stand together: readers differ about which of them counts.
  */
-import { isAscii, utf8 } from "../util/bytes.ts";
+import { utf8 } from "../util/bytes.ts";
+import { encodeWords, HEADER_LINE, needsEncodedWord } from "./encoded-word.ts";
 
 /** Characters of a value in one piece, so that ` filename*10*=` and a semicolon fit into 78 with it. */
 const PIECE_LIMIT = 56;
-const token = /^[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+$/;
+// Without the marks of RFC 2231: what looks like them goes in quotes.
+const token = /^[!#$&+\-.0-9A-Z^_`a-z{|}~]+$/;
 
 /** The pieces of one parameter, such as ` filename="a b.txt"`; to be joined by semicolons. */
 export function formatParameter(name: string, value: string): string[] {
-  if (isAscii(value) && value.length <= PIECE_LIMIT) {
+  if (isPlain(value)) {
     return [token.test(value) ? ` ${name}=${value}` : ` ${name}="${value.replace(/["\\]/g, "\\$&")}"`];
   }
   const pieces = splitExtended(value.toWellFormed());
   if (pieces.length === 1) return [` ${name}*=${pieces[0]}`];
   return pieces.map((piece, i) => ` ${name}*${i}*=${piece}`);
+}
+
+/** Readers decode what looks like an encoded word in quotes too. */
+const isPlain = (value: string): boolean => value.length <= PIECE_LIMIT && !needsEncodedWord(value);
+
+/** Characters that a plain copy of a value may have: its line stays far below the 998 that SMTP carries. */
+const FALLBACK_LIMIT = 600;
+
+/**
+ * For readers without RFC 2231: the same value in a plain form, under another name (`name` of Content-Type stands in for `filename`). Nothing where
+ * `formatParameter` writes a plain form itself, or this one would be too long. RFC 2047 5 (3) has no encoded word in quotes, but the readers
+ * that need this one decode it there, and the others have taken the exact form.
+ */
+export function formatFallback(name: string, value: string): string[] {
+  if (isPlain(value)) return [];
+  const ascii = !needsEncodedWord(value);
+  const room = HEADER_LINE - ` ${name}="";`.length;
+  const text = ascii ? value.replace(/["\\]/g, "\\$&") : encodeWords(value, room, HEADER_LINE - ' ";'.length).join("\r\n ");
+  return text.length > FALLBACK_LIMIT ? [] : [` ${name}="${text}"`];
 }
 
 function splitExtended(value: string): string[] {

@@ -14,7 +14,12 @@ export const QUOTED_PRINTABLE_LINE = 76;
 const LAST_COLUMN = QUOTED_PRINTABLE_LINE - 1;
 const EQUALS = 61;
 const HYPHEN = 45;
+const SPACE = 32;
+/** What one turn may write: a line, a soft break and an escape. */
+const ROOM = QUOTED_PRINTABLE_LINE + 8;
 const hex = latin1("0123456789ABCDEF");
+/** 1 for an octet that always stands for itself: a visible one, but for "=". */
+const plain = Uint8Array.from({ length: 256 }, (_, c) => (c > 32 && c < 127 && c !== EQUALS ? 1 : 0));
 
 export class QuotedPrintableEncoder {
   #column = 0;
@@ -39,43 +44,62 @@ export class QuotedPrintableEncoder {
 
   /** Encodes up to `end`; octets beyond it are looked at only to see whether a line ends. */
   #encode(bytes: Uint8Array, end: number): Uint8Array {
-    let out = new Uint8Array(Math.ceil(end * 1.25) + 16);
+    let out = new Uint8Array(Math.ceil(end * 1.25) + ROOM);
     let column = this.#column;
     let o = 0;
-    for (let i = 0; i < end; i++) {
-      if (o + 6 > out.length) {
-        const larger = new Uint8Array(out.length * 2);
-        larger.set(out);
-        out = larger;
+    let i = 0;
+    while (i < end) {
+      if (o + ROOM > out.length) out = enlarged(out);
+      // Most of a text is copied as it is, up to the end of an output line.
+      const stop = Math.min(end, i + LAST_COLUMN - column);
+      const from = i;
+      while (i < stop) {
+        const c = bytes[i] as number;
+        if (plain[c] === 0 && !(c === SPACE && !endsLine(bytes, i + 1))) break;
+        out[o++] = c;
+        i++;
       }
-      const c = bytes[i] as number;
-      if (c === CR && bytes[i + 1] === LF) {
+      column += i - from;
+      if (i === end) break;
+      const c = bytes[i++] as number;
+      if (c === CR && bytes[i] === LF) {
         out[o++] = CR;
         out[o++] = LF;
         column = 0;
         i++;
         continue;
       }
-      const literal = isBlank(c) ? !endsLine(bytes, i + 1) : c > 32 && c < 127 && c !== EQUALS;
-      const width = literal ? 1 : 3;
-      if (column + width > LAST_COLUMN) {
+      const literal = isBlank(c) ? !endsLine(bytes, i) : plain[c] === 1;
+      if (column + (literal ? 1 : 3) > LAST_COLUMN) {
         out[o++] = EQUALS;
         out[o++] = CR;
         out[o++] = LF;
         column = 0;
-        if (c === HYPHEN) {
-          o = writeEscape(out, o, c);
-          column = 3;
+        if (literal && c !== HYPHEN) {
+          i--; // it begins the next line
           continue;
         }
       }
-      column += width;
-      if (literal) out[o++] = c;
-      else o = writeEscape(out, o, c);
+      if (literal && c !== HYPHEN) {
+        out[o++] = c;
+        column++;
+      } else if (literal && column > 0) {
+        out[o++] = c;
+        column++;
+      } else {
+        o = writeEscape(out, o, c);
+        column += 3;
+      }
     }
     this.#column = column;
     return out.subarray(0, o);
   }
+}
+
+function enlarged(out: Uint8Array): Uint8Array<ArrayBuffer> {
+  const larger = new Uint8Array(out.length * 2);
+  larger.set(out);
+  return larger;
 }
 
 function writeEscape(out: Uint8Array, at: number, c: number): number {

@@ -15,6 +15,8 @@ const words: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: "the address to come from is not one of this machine",
   EMFILE: "too many open files",
   EACCES: "not permitted",
+  ENOENT: "there is no such socket",
+  ECANCELED: "called off",
 };
 
 /** The message says what happened; who dialled knows where to. */
@@ -30,18 +32,27 @@ export class DialError extends Error {
 }
 
 /** Rejects with a DialError. */
-export const dial: Dial = ({ host, port, localAddress, timeout }) =>
+export const dial: Dial = ({ host, port, localAddress, timeout, signal }) =>
   new Promise((resolve, reject) => {
-    const socket = connect({ host, port, noDelay: true, ...(localAddress === undefined ? {} : { localAddress }) });
+    const from = localAddress === undefined ? {} : { localAddress };
+    const socket = connect(host.startsWith("/") ? { path: host } : { host, port, noDelay: true, ...from });
     const timer = setTimeout(() => socket.destroy(Object.assign(new Error("no answer"), { code: "ETIMEDOUT" })), timeout);
-    const fail = (error: NodeJS.ErrnoException): void => {
+    const stop = (): void => {
+      socket.destroy(Object.assign(new Error("called off"), { code: "ECANCELED" }));
+    };
+    signal?.addEventListener("abort", stop, { once: true });
+    const settled = (): void => {
       clearTimeout(timer);
+      signal?.removeEventListener("abort", stop);
+    };
+    const fail = (error: NodeJS.ErrnoException): void => {
+      settled();
       const code = innermostCode(error);
       reject(new DialError(code, words[code] ?? error.message, { cause: error }));
     };
     socket.once("error", fail);
     socket.once("connect", () => {
-      clearTimeout(timer);
+      settled();
       socket.off("error", fail);
       socket.pause();
       resolve(new ClientSocketStream(socket));

@@ -16,6 +16,8 @@ export interface ListenOptions {
   /** What the listener is called in errors and settings, such as `submission`. */
   readonly name: string;
   readonly context?: ServerContext;
+  /** Asks the client for a certificate, where the context trusts someone to issue it. */
+  readonly asksForCertificate?: boolean;
   readonly backlog?: number;
   accept(stream: ServerSocketStream): void;
   /** An accept that failed, such as for want of file descriptors. */
@@ -31,11 +33,11 @@ export interface Listener {
 
 /** Rejects with a ListenError in words. */
 export function listen(options: ListenOptions): Promise<Listener> {
-  const { endpoint, name, context, backlog = 1024 } = options;
+  const { endpoint, name, context, asksForCertificate = false, backlog = 1024 } = options;
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, (socket) => {
     // A peer that is gone before its socket is looked at has no address any more.
     if (socket.remoteAddress === undefined) socket.destroy();
-    else options.accept(new ServerSocketStream(socket, context));
+    else options.accept(new ServerSocketStream(socket, context, asksForCertificate));
   });
   return new Promise((resolve, reject) => {
     server.once("error", (error) => reject(listenError(error, endpoint, name)));

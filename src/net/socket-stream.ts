@@ -10,6 +10,7 @@ import { TLSSocket, connect as tlsConnect } from "node:tls";
 import type { ByteStream, ClientStream, ClientTls, ServerStream, StreamHandler, TlsFacts } from "../util/byte-stream.ts";
 import { canonicalAddress } from "./address.ts";
 import { type ClientContext, clientContext, type ServerContext } from "./tls-context.ts";
+import { channelBindings, clientCertificate } from "./tls-facts.ts";
 
 class SocketStream implements ByteStream {
   readonly remoteAddress: string;
@@ -128,19 +129,24 @@ class SocketStream implements ByteStream {
 
 export class ServerSocketStream extends SocketStream implements ServerStream {
   readonly #context: ServerContext | undefined;
+  readonly #asks: boolean;
 
-  constructor(socket: Socket, context: ServerContext | undefined) {
+  /** `asksForCertificate`: of the client, where the context trusts someone for it. */
+  constructor(socket: Socket, context: ServerContext | undefined, asksForCertificate = false) {
     super(socket);
     this.#context = context;
+    this.#asks = asksForCertificate && context?.asksForCertificate === true;
   }
 
   secure(): Promise<TlsFacts> {
     const context = this.#context;
     if (context === undefined) return Promise.reject(new Error("this listener has no certificate"));
+    const requestCert = this.#asks;
     return this.wrap(
-      (socket) => new TLSSocket(socket, { isServer: true, secureContext: context.current, requestCert: false, rejectUnauthorized: false }),
+      // One without a certificate, or with one of someone else, may still log in with a password.
+      (socket) => new TLSSocket(socket, { isServer: true, secureContext: context.current, requestCert, rejectUnauthorized: false }),
       "secure",
-      (socket) => factsOf(socket, false),
+      (socket) => ({ ...factsOf(socket, "server"), ...(requestCert ? clientCertificate(socket) : {}) }),
     );
   }
 }
@@ -155,31 +161,38 @@ export class ClientSocketStream extends SocketStream implements ClientStream {
         return tlsConnect({ socket, host: tls.host, ...name, ...context });
       },
       "secureConnect", // not "secure", which comes before the certificate is judged
-      (socket) => factsOf(socket, tls.verify),
+      (socket) => ({ ...factsOf(socket, "client"), verified: tls.verify && socket.authorized }),
     );
   }
 }
 
 const opportunistic = clientContext({ kind: "opportunistic" });
-const verified = new Map<string, ClientContext>();
+/** Contexts that are kept. */
+const CONTEXT_LIMIT = 100;
+const contexts = new Map<string, ClientContext>();
 
-/** One context for each set of authorities: making one costs milliseconds. */
-function contextFor({ verify, authorities }: ClientTls): ClientContext {
-  if (!verify) return opportunistic;
-  const known = verified.get(authorities ?? "");
+/** One context for each set of authorities and certificate: making one costs milliseconds. */
+function contextFor({ verify, authorities, certificate }: ClientTls): ClientContext {
+  if (!verify && certificate === undefined) return opportunistic;
+  const name = JSON.stringify([verify, authorities, certificate?.chain, certificate?.key]);
+  const known = contexts.get(name);
   if (known !== undefined) return known;
-  const context = clientContext({ kind: "verified", ...(authorities === undefined ? {} : { authorities }) });
-  if (verified.size >= 100) verified.clear();
-  verified.set(authorities ?? "", context);
+  const context = clientContext(
+    verify ? { kind: "verified", ...(authorities === undefined ? {} : { authorities }) } : { kind: "opportunistic" },
+    certificate,
+  );
+  if (contexts.size >= CONTEXT_LIMIT) contexts.clear();
+  contexts.set(name, context);
   return context;
 }
 
-function factsOf(socket: TLSSocket, verified: boolean): TlsFacts {
+function factsOf(socket: TLSSocket, side: "server" | "client"): TlsFacts {
   const serverName = (socket as TLSSocket & { servername?: string | false }).servername;
   return {
     protocol: socket.getProtocol() ?? "TLS",
     cipher: socket.getCipher()?.standardName ?? "unknown",
-    verified: verified && socket.authorized,
+    verified: false,
     ...(typeof serverName === "string" && serverName !== "" ? { serverName } : {}),
+    channelBindings: channelBindings(socket, side),
   };
 }

@@ -48,6 +48,8 @@ export interface ServerContext {
   readonly current: SecureContext;
   /** What the certificate says of itself. */
   readonly facts: CertificateFacts;
+  /** Clients may show a certificate of an authority that is trusted for it. */
+  readonly asksForCertificate: boolean;
   /** Takes another certificate for the handshakes to come. Throws a CertificateError and changes nothing where it is bad. */
   reload(pair: CertificatePair): void;
 }
@@ -60,10 +62,14 @@ export interface CertificateFacts {
   readonly expires: number;
 }
 
-/** Throws a CertificateError. Processes and threads that share a port are given the same ticket keys. */
-export function serverContext(pair: CertificatePair, ticketKeys: Buffer = newTicketKeys()): ServerContext {
-  let made = makeServer(pair, ticketKeys);
+/**
+ * Throws a CertificateError. Processes and threads that share a port are given the same ticket keys. `clientAuthorities` (PEM): who may
+ * issue certificates that clients log in with.
+ */
+export function serverContext(pair: CertificatePair, ticketKeys: Buffer = newTicketKeys(), clientAuthorities?: string): ServerContext {
+  let made = makeServer(pair, ticketKeys, clientAuthorities);
   return {
+    asksForCertificate: clientAuthorities !== undefined,
     get current() {
       return made.context;
     },
@@ -71,12 +77,16 @@ export function serverContext(pair: CertificatePair, ticketKeys: Buffer = newTic
       return made.facts;
     },
     reload(next) {
-      made = makeServer(next, ticketKeys);
+      made = makeServer(next, ticketKeys, clientAuthorities);
     },
   };
 }
 
-function makeServer(pair: CertificatePair, ticketKeys: Buffer): { context: SecureContext; facts: CertificateFacts } {
+function makeServer(
+  pair: CertificatePair,
+  ticketKeys: Buffer,
+  clientAuthorities: string | undefined,
+): { context: SecureContext; facts: CertificateFacts } {
   const facts = checkCertificate(pair);
   try {
     const context = createSecureContext({
@@ -87,6 +97,7 @@ function makeServer(pair: CertificatePair, ticketKeys: Buffer): { context: Secur
       honorCipherOrder: true,
       ticketKeys,
       sessionIdContext: "postrider",
+      ...(clientAuthorities === undefined ? {} : { ca: clientAuthorities }),
     });
     return { context, facts };
   } catch (error) {
@@ -109,6 +120,16 @@ export function checkCertificate(pair: CertificatePair): CertificateFacts {
     selfSigned: certificate.issuer === certificate.subject,
     expires: Date.parse(certificate.validTo),
   };
+}
+
+/** How many certificates of authorities the text (PEM) holds. Throws a CertificateError where it holds none, or a damaged one. */
+export function checkAuthorities(text: string, label: string): number {
+  const blocks = text.match(/-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----/gs) ?? [text];
+  for (const block of blocks) {
+    const { ca, subject } = readCertificate(block, label);
+    if (!ca) throw new CertificateError(`${label}: the certificate of ${subject.replaceAll("\n", ", ")} is no authority's (CA:FALSE)`);
+  }
+  return blocks.length;
 }
 
 function readCertificate(text: string, label: string): X509Certificate {
@@ -167,12 +188,13 @@ export interface ClientContext {
 /** Wider than the server's: a peer with an old cipher is still better spoken to inside TLS than in clear (RFC 7435). */
 const OPPORTUNISTIC_CIPHERS = "DEFAULT:!aNULL:!eNULL";
 
-/** Make it once for each policy. */
-export function clientContext(policy: ClientPolicy): ClientContext {
+/** Make it once for each policy and certificate. Throws what OpenSSL says of a certificate or key that it cannot use. */
+export function clientContext(policy: ClientPolicy, certificate?: { readonly chain: string; readonly key: string }): ClientContext {
+  const own = certificate === undefined ? {} : { cert: certificate.chain, key: certificate.key };
   if (policy.kind === "opportunistic") {
-    const secureContext = createSecureContext({ ...VERSIONS, ca: [], ciphers: OPPORTUNISTIC_CIPHERS });
+    const secureContext = createSecureContext({ ...VERSIONS, ...own, ca: [], ciphers: OPPORTUNISTIC_CIPHERS });
     return { secureContext, rejectUnauthorized: false };
   }
   const ca = policy.authorities;
-  return { secureContext: createSecureContext({ ...VERSIONS, ...(ca === undefined ? {} : { ca }) }), rejectUnauthorized: true };
+  return { secureContext: createSecureContext({ ...VERSIONS, ...own, ...(ca === undefined ? {} : { ca }) }), rejectUnauthorized: true };
 }

@@ -8,7 +8,8 @@
  * 4. No password is sent outside TLS unless that was named as allowed; AUTH that was asked for is never skipped.
  * 5. Every recipient gets exactly one result, however the session ends.
  * 6. Nothing with a CR, LF or other control reaches a command line: it throws before a byte is written.
- * 7. UTF-8 in an address goes out under SMTPUTF8 alone; else its domain goes as A-labels, and a UTF-8 local part throws.
+ * 7. Stepwise, each command of the opening is called for; commands that are no part of a transaction may be sent in groups.
+ * 8. UTF-8 in an address goes out under SMTPUTF8 alone; else its domain goes as A-labels, and a UTF-8 local part throws.
  */
 import type { Envelope } from "../mail/envelope.ts";
 import { isPositive, type Reply } from "../mail/reply.ts";
@@ -21,6 +22,9 @@ import { ClientTransaction, type TransactionOptions, type TransactionStep } from
 import { CommandPipeline } from "./command-pipeline.ts";
 import { assertLine } from "./envelope-commands.ts";
 import { ReplyParser } from "./reply-parser.ts";
+import type { ChannelBindings } from "./sasl/channel-binding.ts";
+import type { Credentials } from "./sasl/credentials.ts";
+import type { ClientAnswer } from "./sasl/question.ts";
 import type { SessionFailure } from "./session-failure.ts";
 
 export type { ClientEvent } from "./client-events.ts";
@@ -38,11 +42,14 @@ export class ClientSession {
   #transaction: ClientTransaction | undefined;
   /** A transaction was broken off: RSET goes before the next MAIL. */
   #stale = false;
+  /** Recipients that single RCPT commands got accepted since the last MAIL. */
+  #steppedRecipients = 0;
   #over = false;
   #leaving = false;
 
   constructor(options: Partial<ClientSessionOptions> & Pick<ClientSessionOptions, "name">) {
-    this.#options = { protocol: "smtp", tls: "opportunistic", passwordInClear: false, ...options };
+    const defaults = { protocol: "smtp", tls: "opportunistic", opening: "whole", passwordInClear: false, host: "", port: 0 } as const;
+    this.#options = { ...defaults, ...options };
     assertLine(this.#options.name, "EHLO name");
     this.#opening = new ClientOpening(this.#options, this.#pipeline);
   }
@@ -53,7 +60,12 @@ export class ClientSession {
 
   /** No transaction or command is under way and another may begin. */
   get idle(): boolean {
-    return !this.#over && !this.#leaving && this.#pipeline.answered && this.#transaction === undefined;
+    return this.#quiet && this.#pipeline.answered;
+  }
+
+  /** Neither over nor in a transaction or a login; replies may be on their way. */
+  get #quiet(): boolean {
+    return !this.#over && !this.#leaving && this.#transaction === undefined && !this.#opening.asking;
   }
 
   /** What it waits for now; its time-out and phrase are in `clientStates`. */
@@ -83,7 +95,47 @@ export class ClientSession {
   upgraded(): void {
     if (this.#pipeline.awaited !== "handshake") throw new Error("no TLS handshake is due");
     this.#pipeline.settle();
-    this.#opening.upgraded();
+    this.#open(this.#opening.upgraded());
+  }
+
+  /** What binds a login to the TLS session that the stream is in: to be told before `upgraded`, or before the greeting of implicit TLS. */
+  bind(bindings: ChannelBindings): void {
+    this.#opening.bind(bindings);
+  }
+
+  /** Answers an "ask". */
+  answer(answer: ClientAnswer): void {
+    if (!this.#over) this.#open(this.#opening.answer(answer));
+  }
+
+  // Stepwise
+
+  /** EHLO, HELO or LHLO; "reply" answers it. `name`: another than that of the options. */
+  hello(verb: "EHLO" | "HELO" | "LHLO", name: string = this.#options.name): void {
+    assertLine(name, "EHLO name");
+    this.#assertIdle();
+    this.#open(this.#opening.hello(verb, name));
+  }
+
+  /** "reply" answers it, behind "starttls" where that is a 220. */
+  startTls(): void {
+    this.#assertIdle();
+    this.#open(this.#opening.startTls());
+  }
+
+  /** AUTH; "reply" or "login-failed" answers it. */
+  login(credentials: Credentials): void {
+    this.#assertIdle();
+    this.#open(this.#opening.login(credentials));
+  }
+
+  /** DATA behind MAIL and RCPT that were sent as commands; "done" with one result for each recipient they got accepted, but at least one. */
+  data(): void {
+    this.#assertIdle();
+    const transaction = new ClientTransaction(this.#pipeline, this.capabilities, this.#options.protocol === "lmtp", { via: "DATA" });
+    transaction.adopt(this.#steppedRecipients);
+    this.#stale = true;
+    this.#transaction = transaction;
   }
 
   /**
@@ -112,11 +164,11 @@ export class ClientSession {
     for (const answer of this.#sendingTransaction().endContent()) this.#take(answer);
   }
 
-  /** Any other command, such as NOOP or VRFY; "reply" answers it. */
+  /** Any other command, such as NOOP or VRFY; "reply" answers it. Others may follow before it does. */
   command(line: string): void {
     assertLine(line, "command");
-    this.#assertIdle();
-    this.#pipeline.send(line, { state: line.toUpperCase() === "RSET" ? "rset" : "command" });
+    if (!this.#quiet || openingStates.has(this.state)) this.#assertIdle();
+    this.#pipeline.send(line, { state: stateOf(line) });
   }
 
   /** Says QUIT; "closed" answers it. Throws where something is under way: in the middle of content it would be content. */
@@ -158,9 +210,11 @@ export class ClientSession {
       case "auth":
         return this.#open(this.#opening.authAnswered(answer));
       case "mail":
-        return this.#advance(this.#transaction?.mailAnswered(answer));
+        return this.#transaction === undefined ? this.#stepAnswered(state, answer) : this.#advance(this.#transaction.mailAnswered(answer));
       case "rcpt":
-        return this.#advance(this.#transaction?.rcptAnswered(index, answer));
+        return this.#transaction === undefined
+          ? this.#stepAnswered(state, answer)
+          : this.#advance(this.#transaction.rcptAnswered(index, answer));
       case "data":
         return this.#advance(this.#transaction?.dataAnswered(answer));
       case "sent-dot":
@@ -198,6 +252,14 @@ export class ClientSession {
   #resetAnswered(answer: Reply): void {
     if (this.#transaction !== undefined) return this.#transaction.resetAnswered(); // it went ahead of MAIL
     this.#stale = false;
+    this.#steppedRecipients = 0;
+    this.#events.push({ type: "reply", reply: answer });
+  }
+
+  #stepAnswered(state: "mail" | "rcpt", answer: Reply): void {
+    if (state === "mail") this.#steppedRecipients = 0;
+    else if (isPositive(answer)) this.#steppedRecipients++;
+    this.#stale = true;
     this.#events.push({ type: "reply", reply: answer });
   }
 
@@ -249,4 +311,13 @@ export class ClientSession {
     if (failure.about !== "protocol") this.#pipeline.write("QUIT");
     this.#events.push({ type: "failed", failure });
   }
+}
+
+const openingStates: ReadonlySet<ClientState> = new Set(["greeting", "ehlo", "helo", "starttls", "handshake", "auth"]);
+
+/** What a command of the caller's is to wait for. */
+function stateOf(line: string): ClientState {
+  const [verb] = line.toUpperCase().split(/[ :]/, 1);
+  if (verb === "RSET") return "rset";
+  return verb === "MAIL" ? "mail" : verb === "RCPT" ? "rcpt" : "command";
 }

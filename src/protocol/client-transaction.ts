@@ -20,8 +20,11 @@ import { type RecipientResult, refusedIn } from "./recipient-result.ts";
 export interface TransactionOptions {
   /** How the content goes; BDAT needs CHUNKING. */
   readonly via: "DATA" | "BDAT";
-  /** Octets of the content; exact for BDAT. */
-  readonly size: number;
+  /** Octets of the content: exact for BDAT, absent where nobody knows them beforehand. */
+  readonly size?: number;
+  /** Parameters of MAIL and of each RCPT beside those of the envelope, as they are written. */
+  readonly mailParameters?: readonly string[];
+  readonly rcptParameters?: readonly string[];
 }
 
 type Done = Extract<ClientEvent, { type: "done" }>;
@@ -35,7 +38,7 @@ export class ClientTransaction {
   readonly #capabilities: Capabilities;
   readonly #lmtp: boolean;
   readonly #via: "DATA" | "BDAT";
-  readonly #size: number;
+  readonly #options: TransactionOptions;
   #results: (RecipientResult | undefined)[] = [];
   /** Indices of the recipients that RCPT accepted, in order. */
   readonly #accepted: number[] = [];
@@ -48,12 +51,13 @@ export class ClientTransaction {
   /** LMTP: replies that have come after the final dot. */
   #answered = 0;
 
-  constructor(pipeline: CommandPipeline, capabilities: Capabilities, lmtp: boolean, { via, size }: TransactionOptions) {
+  constructor(pipeline: CommandPipeline, capabilities: Capabilities, lmtp: boolean, options: TransactionOptions) {
     this.#pipeline = pipeline;
     this.#capabilities = capabilities;
     this.#lmtp = lmtp;
-    this.#via = via;
-    this.#size = size;
+    this.#via = options.via;
+    this.#options = options;
+    if (options.via === "BDAT" && options.size === undefined) throw new TypeError("BDAT needs the size of the content");
   }
 
   /** The content is due. */
@@ -63,7 +67,7 @@ export class ClientTransaction {
 
   /** The server has all octets of BDAT LAST, and may answer, though `endContent` was not called. */
   get contentComplete(): boolean {
-    return this.#sending && this.#via === "BDAT" && this.#sent === this.#size;
+    return this.#sending && this.#via === "BDAT" && this.#sent === this.#options.size;
   }
 
   /**
@@ -73,12 +77,13 @@ export class ClientTransaction {
   begin(envelope: Envelope, reset: boolean): TransactionStep {
     const { recipients, smtpUtf8 } = envelope;
     if (recipients.length === 0) throw new TypeError("the envelope has no recipients");
-    const mail = mailCommand(envelope, this.#size, this.#capabilities);
-    const lines = recipients.map((recipient) => rcptCommand(recipient, smtpUtf8, this.#capabilities));
+    const { size = 0, mailParameters, rcptParameters } = this.#options;
+    const mail = mailCommand(envelope, this.#options.size, this.#capabilities, mailParameters);
+    const lines = recipients.map((recipient) => rcptCommand(recipient, smtpUtf8, this.#capabilities, rcptParameters));
     this.#results = new Array(recipients.length).fill(undefined);
     const limit = this.#capabilities.size ?? 0; // 0: no limit is known (RFC 1870 4)
-    if (limit > 0 && this.#size > limit) {
-      const text = `Message of ${this.#size} octets exceeds the ${limit} octets that the server announced`;
+    if (limit > 0 && size > limit) {
+      const text = `Message of ${size} octets exceeds the ${limit} octets that the server announced`;
       return this.#done({ kind: "refused", reply: reply(552, "5.3.4", text), state: "mail" });
     }
     if (reset) this.#pipeline.enqueue("RSET", { state: "rset" });
@@ -87,6 +92,14 @@ export class ClientTransaction {
     if (this.#via === "DATA") this.#pipeline.enqueue("DATA", { state: "data" });
     this.#proceed();
     return undefined;
+  }
+
+  /** Takes over behind MAIL and so many accepted RCPT that others sent, and sends DATA. One result at least is given. */
+  adopt(accepted: number): void {
+    this.#results = new Array(Math.max(1, accepted)).fill(undefined);
+    // Where nobody was accepted, what the server says to DATA decides all the same.
+    for (let index = 0; index < this.#results.length; index++) this.#accepted.push(index);
+    this.#pipeline.send("DATA", { state: "data" });
   }
 
   // Replies
@@ -156,20 +169,24 @@ export class ClientTransaction {
     const output = this.#pipeline.output();
     this.#sent += chunk.length;
     if (this.#via === "DATA") this.#stuffer.push(chunk, output);
-    else if (this.#sent > this.#size) throw new RangeError(`content is longer than the ${this.#size} octets announced`);
+    else if (this.#sent > this.#announced) throw new RangeError(`content is longer than the ${this.#announced} octets announced`);
     else output.push(chunk);
   }
 
   /** Returns the replies that are in already. Throws a RangeError for less than was announced to BDAT. */
   endContent(): readonly Reply[] {
     if (this.#via === "DATA") this.#stuffer.end(this.#pipeline.output());
-    else if (this.#sent < this.#size) throw new RangeError(`content is shorter than the ${this.#size} octets announced`);
+    else if (this.#sent < this.#announced) throw new RangeError(`content is shorter than the ${this.#announced} octets announced`);
     this.#sending = false;
     for (let i = this.#repliesToContent(); i > 0; i--) this.#pipeline.expect({ state: "sent-dot" });
     return this.#early;
   }
 
   // Small tools
+
+  get #announced(): number {
+    return this.#options.size ?? 0;
+  }
 
   #proceed(): void {
     this.#pipeline.proceed(this.#capabilities.pipelining);
@@ -179,7 +196,7 @@ export class ClientTransaction {
   #recipientsAnswered(): TransactionStep {
     if (this.#accepted.length === 0) return this.#done();
     if (this.#via !== "BDAT") return undefined;
-    this.#pipeline.write(`BDAT ${this.#size} LAST`);
+    this.#pipeline.write(`BDAT ${this.#announced} LAST`);
     return this.#askForContent();
   }
 

@@ -13,26 +13,33 @@ import { isAscii } from "../util/bytes.ts";
 import type { Capabilities } from "./capabilities.ts";
 import { encodeUtf8Address, encodeXtext } from "./xtext.ts";
 
-/** MAIL without its CRLF; `size` in octets. */
-export function mailCommand(envelope: Envelope, size: number, capabilities: Capabilities): string {
+/** MAIL without its CRLF; `size` in octets, where it is known; `others`: parameters as they are to be written. */
+export function mailCommand(
+  envelope: Envelope,
+  size: number | undefined,
+  capabilities: Capabilities,
+  others: readonly string[] = [],
+): string {
   const { extended, size: limit, eightBitMime, binaryMime, smtpUtf8, dsn } = capabilities;
   const { reversePath, body, ret, envelopeId } = envelope;
   let line = `MAIL FROM:<${reversePath === null ? "" : formatPath(reversePath, envelope.smtpUtf8 && smtpUtf8)}>`;
-  if (extended && limit !== undefined) line += ` SIZE=${size}`;
+  if (extended && limit !== undefined && size !== undefined) line += ` SIZE=${size}`;
   if (body === "BINARYMIME" ? binaryMime : body === "8BITMIME" && eightBitMime) line += ` BODY=${body}`;
   if (envelope.smtpUtf8 && smtpUtf8) line += " SMTPUTF8";
   if (dsn && ret !== undefined) line += ` RET=${ret}`;
   if (dsn && envelopeId !== undefined) line += ` ENVID=${formatEnvelopeId(envelopeId)}`;
+  for (const parameter of others) line += ` ${parameter}`;
   assertLine(line, "MAIL");
   return line;
 }
 
 /** RCPT without its CRLF; `smtpUtf8`: the envelope asks for it. */
-export function rcptCommand(recipient: Recipient, smtpUtf8: boolean, capabilities: Capabilities): string {
+export function rcptCommand(recipient: Recipient, smtpUtf8: boolean, capabilities: Capabilities, others: readonly string[] = []): string {
   const { mailbox, notify, originalRecipient } = recipient;
   let line = `RCPT TO:<${formatPath(mailbox, smtpUtf8 && capabilities.smtpUtf8)}>`;
   if (capabilities.dsn && notify !== undefined) line += ` NOTIFY=${notify.length === 0 ? "NEVER" : notify.join(",").toUpperCase()}`;
   if (capabilities.dsn && originalRecipient !== undefined) line += ` ORCPT=${formatOriginalRecipient(originalRecipient)}`;
+  for (const parameter of others) line += ` ${parameter}`;
   assertLine(line, "RCPT");
   return line;
 }

@@ -114,8 +114,10 @@ class Joined {
       case "starttls":
         return this.#shakeHands();
       case "auth":
-        assert.deepEqual([event.user, event.password], ["u", "p"]);
-        return this.server.authenticated(event.user);
+        assert.deepEqual(event.claim, { kind: "password", user: "u", password: "p" });
+        return this.server.authenticated("u");
+      case "salt":
+        return assert.fail("SCRAM is not offered");
       case "mail":
         this.#mail = event.mail;
         return event.mail.reversePath?.localPart === "no" ? this.server.refuse(refusal) : this.server.accept();

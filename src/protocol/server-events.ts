@@ -7,6 +7,8 @@
  */
 import type { BodyType, Recipient, ReversePath } from "../mail/envelope.ts";
 import type { Reply } from "../mail/reply.ts";
+import type { LoginClaim } from "./sasl/mechanism.ts";
+import type { SaslHash } from "./sasl/question.ts";
 
 /** What MAIL said. */
 export interface MailCommand {
@@ -21,8 +23,10 @@ export interface MailCommand {
 export type ServerEvent =
   /** Decide: `upgraded` after the handshake. The 220 is in the output; nothing else may be sent in clear. */
   | { readonly type: "starttls" }
-  /** Decide: `authenticated` or `refuse`. */
-  | { readonly type: "auth"; readonly mechanism: string; readonly authorization: string; readonly user: string; readonly password: string }
+  /** What the user's key was derived with; also for a user that there is none of. Decide: `salted` or `refuse`. */
+  | { readonly type: "salt"; readonly mechanism: string; readonly hash: SaslHash; readonly user: string }
+  /** Who the client says it is, and how it proves it. `authorization`: whom to act as, "" for itself. Decide: `authenticated` or `refuse`. */
+  | { readonly type: "auth"; readonly mechanism: string; readonly authorization: string; readonly claim: LoginClaim }
   /** Decide: `accept` or `refuse`. */
   | { readonly type: "mail"; readonly mail: MailCommand }
   /** Decide: `accept` or `refuse`. */
@@ -35,5 +39,5 @@ export type ServerEvent =
   | { readonly type: "content-end"; readonly size: number }
   /** The transaction is gone (RSET, EHLO, a refusal of its content): forget it. No decision. */
   | { readonly type: "reset" }
-  /** The session itself refused a command; no decision. */
-  | { readonly type: "refused"; readonly command: string; readonly reply: Reply };
+  /** The session itself refused a command; no decision. `why`: what the operator may know beside the reply. */
+  | { readonly type: "refused"; readonly command: string; readonly reply: Reply; readonly why?: string };

@@ -15,6 +15,8 @@ export interface ServerSessionOptions {
   readonly secured: boolean;
   /** required: submission. none: AUTH is not known here (port 25). */
   readonly authentication: "none" | "required";
+  /** What may be logged in with inside TLS, unless `offer` says otherwise. In the order in which EHLO lists them. */
+  readonly mechanisms: readonly string[];
   /** Octets of content; announced as SIZE. */
   readonly maxSize: number;
   /** Recipients of one transaction; RFC 5321 4.5.3.1.8 wants at least 100. */
@@ -30,6 +32,7 @@ export const defaultServerSessionOptions: Omit<ServerSessionOptions, "hostname">
   tls: "none",
   secured: false,
   authentication: "none",
+  mechanisms: ["PLAIN", "LOGIN"],
   maxSize: 35_882_577,
   maxRecipients: 1000,
   maxErrors: 20,

@@ -40,6 +40,7 @@ export const unknownMechanism = reply(504, "5.5.4", "Unrecognized authentication
 export const authCancelled = reply(501, "5.7.0", "Authentication cancelled");
 export const authLineTooLong = reply(500, "5.5.6", "Authentication exchange line is too long"); // RFC 4954 6
 export const badBase64 = reply(501, "5.5.2", "Not base 64");
+export const invalidCredentials = reply(535, "5.7.8", "Authentication credentials invalid");
 export const malformedCredentials = reply(501, "5.5.2", "Malformed credentials");
 export const tooManyAuthenticationFailures = reply(421, "4.7.0", "Too many failed logins; closing connection");
 

@@ -115,7 +115,12 @@ test("what it knows of the client", () => {
   assert.deepEqual([session.clientName, session.extended, session.account, session.phase], ["", false, undefined, "start"]);
   session.receive(latin1("EHLO client.test\r\nAUTH PLAIN AHUAcA==\r\n"));
   assert.equal(session.next()?.type, "reset");
-  assert.deepEqual(session.next(), { type: "auth", mechanism: "PLAIN", authorization: "", user: "u", password: "p" });
+  assert.deepEqual(session.next(), {
+    type: "auth",
+    mechanism: "PLAIN",
+    authorization: "",
+    claim: { kind: "password", user: "u", password: "p" },
+  });
   session.authenticated("alice");
   assert.deepEqual([session.clientName, session.extended, session.account, session.phase], ["client.test", true, "alice", "ready"]);
   session.receive(latin1("HELO other.test\r\n"));

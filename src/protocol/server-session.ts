@@ -18,16 +18,18 @@ import { EnvelopeReader } from "./envelope-reader.ts";
 import { AUTH_LINE, notImplemented, otherProtocols, type Phase, ruleOf, type Verb } from "./grammar.ts";
 import { LineFramer } from "./line-framer.ts";
 import { isReply } from "./parameters.ts";
+import type { ScramParameters } from "./sasl/mechanism.ts";
 import type { ServerEvent } from "./server-events.ts";
-import { ServerLogin, type ServerLoginStep } from "./server-login.ts";
+import { type LoginOffer, ServerLogin, type ServerLoginStep } from "./server-login.ts";
 import { defaultServerSessionOptions, type ServerSessionOptions } from "./server-options.ts";
 import * as say from "./server-replies.ts";
 import { isClientName, ServerStanding } from "./server-standing.ts";
 
 export type { MailCommand, ServerEvent } from "./server-events.ts";
+export type { LoginOffer } from "./server-login.ts";
 export { defaultServerSessionOptions, type ServerSessionOptions } from "./server-options.ts";
 
-type Wait = "greeting" | "none" | "starttls" | "auth" | "mail" | "rcpt" | "data" | "content-end";
+type Wait = "greeting" | "none" | "starttls" | "salt" | "auth" | "mail" | "rcpt" | "data" | "content-end";
 type Mode = "commands" | "auth" | "content" | "closing";
 
 const RESET: ServerEvent = { type: "reset" };
@@ -52,6 +54,7 @@ export class ServerSession {
     this.#standing = new ServerStanding(this.#options);
     this.#envelope = new EnvelopeReader(this.#options);
     this.#content = new ContentReader(this.#framer, this.#events, this.#options.maxSize);
+    this.#login.offer(this.#options);
   }
 
   /** What EHLO or HELO named, "" before. */
@@ -110,6 +113,11 @@ export class ServerSession {
     }
   }
 
+  /** What the client may log in with inside this TLS session; to be told before the next call of `next`. */
+  offer(offer: LoginOffer): void {
+    this.#login.offer(offer);
+  }
+
   // Decisions
 
   /** Greets, or with a 4xx or 5xx reply turns the client away (RFC 5321 3.1). */
@@ -128,11 +136,16 @@ export class ServerSession {
     this.#endTransaction();
   }
 
-  authenticated(account: string): void {
+  /** Answers "salt". */
+  salted(parameters: ScramParameters): void {
+    this.#decided("salt");
+    this.#goOnWithLogin(this.#login.salted(parameters));
+  }
+
+  /** The credentials are good. `signature`: what the server proves itself with, where the claim was SCRAM's. */
+  authenticated(account: string, signature?: Uint8Array): void {
     this.#decided("auth");
-    this.#standing.authenticated(account);
-    this.#login.succeeded();
-    this.#send(say.authenticated);
+    this.#goOnWithLogin(this.#login.accepted(account, signature));
   }
 
   /** Says yes to "mail", "rcpt", "data" or "content-end"; the reply is the usual one where none is given. */
@@ -165,8 +178,9 @@ export class ServerSession {
     this.#decided(waited);
     if (answer.code === 421) return this.close(answer);
     switch (waited) {
+      case "salt":
       case "auth":
-        return this.#failLogin(answer);
+        return this.#goOnWithLogin(this.#login.refused(answer));
       case "mail":
         this.#envelope.clear();
         return this.#send(answer);
@@ -275,7 +289,7 @@ export class ServerSession {
     if (!isClientName(name)) return this.#error(verb, say.malformedName(verb));
     this.#endTransaction();
     this.#events.push(RESET);
-    this.#send(this.#standing.greeted(verb, name));
+    this.#send(this.#standing.greeted(verb, name, this.#login.mechanisms));
   }
 
   #starttls(): void {
@@ -305,15 +319,20 @@ export class ServerSession {
         this.#mode = "auth";
         this.#output += `334 ${encodeBase64(step.bytes)}\r\n`;
         return;
-      case "check":
-        return this.#ask("auth", step.event);
+      case "ask":
+        return this.#ask(step.event.type, step.event);
+      case "done":
+        this.#standing.authenticated(step.account);
+        return this.#send(say.authenticated);
       case "refused":
         return this.#error("AUTH", step.reply);
+      case "failed":
+        return this.#failLogin(step.reply, step.why);
     }
   }
 
-  #failLogin(answer: Reply): void {
-    this.#login.failed();
+  #failLogin(answer: Reply, why: string): void {
+    if (why !== "") this.#events.push({ type: "refused", command: "AUTH", reply: answer, why });
     this.#send(answer);
     if (this.#login.failures >= this.#options.maxAuthenticationFailures) this.close(say.tooManyAuthenticationFailures);
   }

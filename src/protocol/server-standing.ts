@@ -11,7 +11,6 @@ import { type Reply, reply } from "../mail/reply.ts";
 import type { Command } from "./command.ts";
 import type { CommandRule, Phase } from "./grammar.ts";
 import { NO_PARAMETER_SUPPORT, type ParameterSupport } from "./parameters.ts";
-import { loginMechanisms } from "./server-login.ts";
 import type { ServerSessionOptions } from "./server-options.ts";
 import * as say from "./server-replies.ts";
 
@@ -83,11 +82,11 @@ export class ServerStanding {
   }
 
   /** EHLO or HELO was said with a name that `isClientName` takes; returns the reply. */
-  greeted(verb: "EHLO" | "HELO", name: string): Reply {
+  greeted(verb: "EHLO" | "HELO", name: string, mechanisms: readonly string[]): Reply {
     this.#clientName = name;
     this.#extended = verb === "EHLO";
     this.#phase = "ready";
-    return this.#extended ? this.#ehloReply() : say.helo(this.#options.hostname);
+    return this.#extended ? this.#ehloReply(mechanisms) : say.helo(this.#options.hostname);
   }
 
   /** TLS begins, and all begins anew. */
@@ -112,11 +111,11 @@ export class ServerStanding {
     if (this.#phase !== "start") this.#phase = "ready";
   }
 
-  #ehloReply(): Reply {
+  #ehloReply(mechanisms: readonly string[]): Reply {
     const { hostname, tls, authentication, maxSize } = this.#options;
     const lines = [`${hostname} at your service`, "PIPELINING", `SIZE ${maxSize}`];
     if (tls !== "none" && !this.#secured) lines.push("STARTTLS");
-    if (authentication === "required" && this.#secured) lines.push(`AUTH ${loginMechanisms.join(" ")}`);
+    if (authentication === "required" && this.#secured && mechanisms.length > 0) lines.push(`AUTH ${mechanisms.join(" ")}`);
     lines.push("8BITMIME", "SMTPUTF8", "BINARYMIME", "CHUNKING", "DSN", "ENHANCEDSTATUSCODES", "HELP");
     return reply(250, lines.join("\n"));
   }

@@ -42,7 +42,10 @@ export interface QueueProcedures {
   settle(args: readonly [settlements: SettlementList, caused: CausedList], bytes: Uint8Array): readonly Gone[];
   list(args: readonly [limit: number, after: MessageId | null]): readonly FoundSummary[];
   show(id: MessageId): FoundSummary | undefined;
+  /** With all of its recipients. */
   content(id: MessageId): FoundMessage | undefined;
+  /** As `enqueue`, unleased; `standing` is index, attempts, due and last of each recipient. False where the id is there already. */
+  restore(args: readonly [message: MessageArguments, standing: readonly (string | number)[]], bytes: Uint8Array): boolean;
   stats(): QueueStats;
   retry(args: readonly [now: number, ids: readonly MessageId[]]): number;
   /** Some of what is not due yet; call again until it is 0. */
@@ -70,6 +73,7 @@ export function procedures(host: ProcedureHost): ProcedureSet {
   const writes: Omit<QueueProcedures, keyof typeof reads> = {
     enqueue: (message, bytes) => queue.insert(message, bytes),
     settle: ([settlements, caused], bytes) => queue.settle(settlements, caused, bytes),
+    restore: ([message, standing], bytes) => queue.restore(message, standing, bytes),
     retry: ([now, ids]) => queue.retry(now, ids),
     retrySome: (now) => queue.retrySome(now),
     remove: (ids) => queue.remove(ids),
@@ -124,6 +128,19 @@ class QueueRows {
       this.#counts.messages++;
       this.#counts.recipients += index;
     }
+  }
+
+  restore(message: MessageArguments, standing: readonly (string | number)[], bytes: Uint8Array): boolean {
+    const id = message[0][0] as MessageId;
+    if (this.#sql.message.get(id) !== undefined) return false;
+    this.insert(message, bytes);
+    // Highest first: an index is never below its place, so none is moved onto one that is still to be moved.
+    for (let i = standing.length - 4; i >= 0; i -= 4) {
+      const [index, attempts, due, last] = standing.slice(i, i + 4) as [number, number, number, string];
+      this.#sql.stand.run(index, attempts, due, last, id, i / 4);
+      this.leases.free(due);
+    }
+    return true;
   }
 
   lease(now: number, limit: number): readonly FoundMessage[] {
@@ -219,7 +236,7 @@ class QueueRows {
 
   content(id: MessageId): FoundMessage | undefined {
     const row = this.#sql.message.get(id) as Row | undefined;
-    return row === undefined ? undefined : { row, recipients: [], body: this.#body(row) };
+    return row === undefined ? undefined : { row, recipients: this.#sql.recipients.all(id) as Row[], body: this.#body(row) };
   }
 
   stats(): QueueStats {
@@ -289,6 +306,7 @@ function prepare(db: DatabaseSync) {
     due: p("SELECT due, message, idx FROM recipient INDEXED BY recipient_due WHERE due >= ? AND due <= ? ORDER BY due, message, idx"),
     defer: p("UPDATE recipient SET due = ?, attempts = ?, last = ? WHERE message = ? AND idx = ?"),
     release: p("UPDATE recipient SET due = ? WHERE message = ? AND idx = ?"),
+    stand: p("UPDATE recipient SET idx = ?, attempts = ?, due = ?, last = ? WHERE message = ? AND idx = ?"),
     retrySome: p(
       "UPDATE recipient SET due = ? WHERE (message, idx) IN (SELECT message, idx FROM recipient INDEXED BY recipient_due WHERE due > ? LIMIT ?)",
     ),

@@ -12,7 +12,7 @@ import type { SqlValue } from "../database/index.ts";
 import type { BodyType, NotifyOn, ReversePath } from "../mail/envelope.ts";
 import type { Mailbox } from "../mail/mailbox.ts";
 import type { NewMessage, Origin, QueuedMessage, QueuedRecipient } from "../mail/message.ts";
-import type { QueuedSummary } from "./store.ts";
+import type { QueuedSummary, StandingMessage } from "./store.ts";
 
 export const migrations: readonly string[] = [
   `
@@ -119,6 +119,18 @@ export function decodeMessage(row: Row, recipients: readonly Row[]): Omit<Queued
     },
     origin: decodeOrigin(row),
     arrived: row.arrived as number,
+  };
+}
+
+/** The message with all that its rows say. */
+export function decodeStanding(row: Row, recipients: readonly Row[]): Omit<StandingMessage, "content"> {
+  const message = decodeMessage(row, recipients);
+  return {
+    ...message,
+    recipients: message.recipients.map((recipient, i) => {
+      const { due, last } = recipients[i] as Row;
+      return { ...recipient, due: due as number, last: last as string };
+    }),
   };
 }
 

@@ -16,7 +16,7 @@ import type { MessageId, NewMessage, QueuedMessage } from "../mail/message.ts";
 import { type Clock, days, systemClock } from "../util/clock.ts";
 import { BODY_FILE_THRESHOLD, BodyFiles, fileError, StoredBody } from "./body-files.ts";
 import type { CausedList, FoundMessage, Gone, QueueProcedures } from "./sqlite-procedures.ts";
-import { decodeMessage, decodeSummary, encodeMessage } from "./sqlite-schema.ts";
+import { decodeMessage, decodeStanding, decodeSummary, encodeMessage } from "./sqlite-schema.ts";
 import {
   type ContentWriter,
   type EnqueueOptions,
@@ -24,6 +24,7 @@ import {
   type QueueStats,
   type QueueStore,
   type Settlement,
+  type StandingMessage,
   StoreError,
 } from "./store.ts";
 
@@ -167,6 +168,10 @@ class SqliteStore implements QueueStore {
     return this.#files.trouble(row.file as string, size) ?? new StoredBody(this.#files, row.file as string, size, true);
   }
 
+  holdsLease(): boolean {
+    return true; // rule 1: nobody else can have it
+  }
+
   async nextDue(): Promise<number | undefined> {
     return this.#call("nextDue", undefined);
   }
@@ -223,6 +228,36 @@ class SqliteStore implements QueueStore {
     const content = this.#contentOf(found);
     if (typeof content === "string") throw new StoreError("corrupt", `message ${id}: ${content}`);
     return content;
+  }
+
+  async read(id: MessageId): Promise<StandingMessage | undefined> {
+    const found = await this.#call("content", id);
+    if (found === undefined) return undefined;
+    const content = this.#contentOf(found);
+    if (typeof content === "string") throw new StoreError("corrupt", `message ${id}: ${content}`);
+    return { ...decodeStanding(found.row, found.recipients), content };
+  }
+
+  async restore(message: StandingMessage): Promise<boolean> {
+    const { content, envelope, recipients } = message;
+    const standing = recipients.flatMap(({ index, attempts, due, last }) => [index, attempts, due, last]);
+    const whole: NewMessage = { ...message, envelope: { ...envelope, recipients } };
+    this.#mustHaveRoom(content.kind === "memory" ? content.size : 0);
+    if (content.kind === "memory" && content.size <= BODY_FILE_THRESHOLD) {
+      const restored = await this.#call("restore", [encodeMessage(whole, null, false), standing], content.chunks);
+      if (restored) this.#due();
+      return restored;
+    }
+    const { file, undo } = await this.#claim(content);
+    try {
+      const restored = await this.#call("restore", [encodeMessage(whole, file, false), standing]);
+      if (restored) this.#due();
+      else undo(undefined);
+      return restored;
+    } catch (thrown) {
+      undo(thrown);
+      throw thrown;
+    }
   }
 
   stats(): Promise<QueueStats> {

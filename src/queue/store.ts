@@ -4,7 +4,8 @@
  * Rules
  * 1. A promise of `enqueue` or `settle` resolves after the sync of the commit that holds it, never before.
  * 2. A recipient is pending until it is settled; a message whose last recipient is settled is gone, its body too.
- * 3. A leased recipient is handed to nobody else until the lease is settled, released, or its holder is dead.
+ * 3. A leased recipient is handed to nobody else until the lease is settled, released, or its holder is dead. Where several nodes share the
+ *    store a holder counts as dead once its lease has run out: it then settles nothing any more, and ends no attempt (`holdsLease`).
  * 4. Outcomes and the bounces they cause are one commit.
  * 5. What cannot be read is kept and said, never deleted.
  *
@@ -14,14 +15,14 @@
  *   body file, no row                nothing              the file is an orphan and is removed; the client sends again
  *   row, unsynced                    nothing              either; the client sends again, may arrive twice if synced (RFC 5321 6.1)
  *   row, synced                      250 or nothing       queued
- *   row, leased, attempt begun       250                  queued and due at once; sent again only if the next hop's 250 was not recorded
+ *   row, leased, attempt begun       250                  queued and due (at once, or when the lease has run out); sent again only if the next hop's 250 was not recorded
  *   row + outcome (+ bounce row)     250                  settled; outcome and the bounce it causes are one commit
  *   last outcome, body file left     250                  settled; the file is an orphan and is removed
  */
 import type { Content } from "../mail/content.ts";
 import type { ReversePath } from "../mail/envelope.ts";
 import type { Mailbox } from "../mail/mailbox.ts";
-import type { MessageId, NewMessage, Origin, QueuedMessage } from "../mail/message.ts";
+import type { MessageId, NewMessage, Origin, QueuedMessage, QueuedRecipient } from "../mail/message.ts";
 
 /** Names one recipient of one message. */
 export interface RecipientRef {
@@ -80,6 +81,18 @@ export interface QueueStats {
   readonly active: number;
 }
 
+/** A recipient as it stands in the queue. */
+export interface StandingRecipient extends QueuedRecipient {
+  readonly due: number;
+  readonly last: string;
+}
+
+/** A message as it stands in the queue, with all of its recipients that are pending. */
+export interface StandingMessage extends Omit<QueuedMessage, "recipients"> {
+  /** In order of their indexes. */
+  readonly recipients: readonly StandingRecipient[];
+}
+
 export interface QueueStore {
   /**
    * A writer for content that is arriving; `sizeHint` is the size that the client declared. Nothing is queued by it.
@@ -93,11 +106,17 @@ export interface QueueStore {
    * May bring fewer than are due, to bound what is in memory; brings none only where nothing is due that can be read.
    */
   lease(now: number, limit: number): Promise<QueuedMessage[]>;
+  /**
+   * Whether this process still holds a recipient that was leased to it. Asked right before the final dot: where it is false, somebody else may
+   * be sending the message by now. Answered from memory; always true where one process has the store to itself.
+   */
+  holdsLease(recipient: RecipientRef): boolean;
   /** When the next recipient that is not leased falls due; `undefined` where there is none. */
   nextDue(): Promise<number | undefined>;
   /**
    * Records what attempts came to and queues what they caused (bounces; unleased, due at once), in one commit.
-   * Settling what is gone already is no error. Returns the ids of messages that are gone with this commit.
+   * Settling what is gone already is no error, nor is what others hold by now: it is left out, and the bounces about it with it. Safe to be
+   * repeated where it failed. Returns the ids of messages that are gone with this commit.
    */
   settle(settlements: readonly Settlement[], caused: readonly NewMessage[]): Promise<readonly MessageId[]>;
 
@@ -112,6 +131,11 @@ export interface QueueStore {
   /** Removes messages without a bounce, leased ones too (an attempt under way goes on, its outcome is ignored). Returns the ids found. */
   remove(ids: readonly MessageId[]): Promise<readonly MessageId[]>;
 
+  /** The whole message as it stands, leases left aside: what `restore` of another store takes. */
+  read(id: MessageId): Promise<StandingMessage | undefined>;
+  /** Queues a message as it stood elsewhere; false, and nothing changed, where its id is here already. Rejects as `enqueue` does. */
+  restore(message: StandingMessage): Promise<boolean>;
+
   /** Called when something may fall due earlier than `nextDue` last said: unleased messages, deferred recipients, `retry`. One listener. */
   onDue(listener: () => void): void;
   /** Called once when the store can go on no longer, such as after a failed sync: the process must end. */
@@ -125,9 +149,11 @@ export interface QueueStore {
  * newer: the store was written by a newer version.
  * corrupt: what is there cannot be read.
  * fatal: a sync failed; what is on disk is not known any more (never retried).
+ * unsafe: the database's settings would lose mail, such as `fsync = off`; it is not used.
  * closed: called after `close`.
+ * io: could not be read, written or reached; temporary. Where a reply was lost on the way, what the call did is not known: row 3 of the table.
  */
-export type StoreErrorCode = "full" | "busy" | "newer" | "corrupt" | "fatal" | "closed" | "io";
+export type StoreErrorCode = "full" | "busy" | "newer" | "corrupt" | "fatal" | "unsafe" | "closed" | "io";
 
 export class StoreError extends Error {
   override readonly name = "StoreError";

@@ -1,3 +1,3 @@
 /** The whole server, to be given its settings. */
-export { Relay, type RelayOptions } from "./relay.ts";
+export { type LoginOptions, Relay, type RelayOptions } from "./relay.ts";
 export { openStores, type Stores, type StoresOptions } from "./stores.ts";

@@ -6,7 +6,7 @@
  * 2. Nothing here reads a file or the environment: settings come as values.
  * 3. Stopping loses nothing: what is in hand is finished or handed back, and the store closes last.
  */
-import { Authenticator } from "../accounts/index.ts";
+import { Authenticator, type BearerOptions, bearerVerifier } from "../accounts/index.ts";
 import { Delivery } from "../delivery/delivery.ts";
 import type { DeliveryOptions } from "../delivery/options.ts";
 import type { Route } from "../delivery/route.ts";
@@ -38,6 +38,7 @@ export interface RelayOptions {
   readonly certificate: ServerContext;
   readonly domains: LocalDomains;
   readonly routes: readonly Route[];
+  readonly logins?: LoginOptions;
   readonly server?: Partial<ServerOptions>;
   readonly delivery?: Partial<DeliveryOptions>;
   readonly dns?: { readonly servers?: readonly string[]; readonly timeout?: number };
@@ -45,6 +46,13 @@ export interface RelayOptions {
   readonly hand?: HandLimits;
   readonly events?: EventSink;
   readonly clock?: Clock;
+}
+
+/** What accounts may be logged in to with, beside their passwords. */
+export interface LoginOptions {
+  readonly bearer?: BearerOptions;
+  /** Which name of a client's certificate is the account's; the certificate's issuer is in `RelayOptions.certificate`. */
+  readonly certificates?: "email" | "common-name";
 }
 
 /** Milliseconds for the outcomes of what was cut at the deadline to be written. */
@@ -162,11 +170,21 @@ export class Relay {
 
   #makeServer(): SmtpServer {
     const { hostname, stores, domains, listeners, certificate, server } = this.#options;
-    const directory = new AccountDirectory(stores.accounts, new Authenticator({ accounts: stores.accounts, clock: this.#clock }));
+    const directory = this.#makeDirectory();
     const policy = new RelayPolicy(domains, directory);
     const intake = new QueueIntake(stores.queue, this.#courier());
     const parts = { listeners, policy, credentials: directory, intake, certificate, events: this.#events, clock: this.#clock };
     return new SmtpServer(parts, { hostname, ...server });
+  }
+
+  #makeDirectory(): AccountDirectory {
+    const { accounts } = this.#options.stores;
+    const { bearer, certificates } = this.#options.logins ?? {};
+    const tokens = bearer === undefined ? {} : { bearer: bearerVerifier(bearer) };
+    return new AccountDirectory(accounts, new Authenticator({ accounts, clock: this.#clock, ...tokens }), {
+      bearer: bearer !== undefined,
+      ...(certificates === undefined ? {} : { certificates }),
+    });
   }
 
   #courier(): Courier {

@@ -12,8 +12,9 @@ import type { Recipient } from "../mail/envelope.ts";
 import type { EventSink, ListenerKind } from "../mail/event.ts";
 import { type Reply, reply } from "../mail/reply.ts";
 import { type ServerEvent, ServerSession } from "../protocol/server-session.ts";
-import type { ServerStream, StreamHandler } from "../util/byte-stream.ts";
+import type { ServerStream, StreamHandler, TlsFacts } from "../util/byte-stream.ts";
 import type { Clock } from "../util/clock.ts";
+import { LoginDesk, type LoginOutcome } from "./login-desk.ts";
 import type { ServerOptions } from "./options.ts";
 import { type Credentials, type Intake, type Peer, type Policy, type RcptDecision, type Refusal, refuse } from "./policy.ts";
 import { Transaction } from "./transaction.ts";
@@ -44,6 +45,7 @@ export class ServerConnection implements StreamHandler {
   readonly #session: ServerSession;
   readonly #id: string;
   readonly #onClosed: () => void;
+  readonly #logins: LoginDesk;
   #transaction: Transaction | undefined;
   #asking = false;
   #reading = true;
@@ -64,7 +66,8 @@ export class ServerConnection implements StreamHandler {
     this.#id = id;
     this.#context = context;
     this.#onClosed = onClosed;
-    const { options, hasCertificate } = context;
+    const { options, hasCertificate, credentials } = context;
+    this.#logins = new LoginDesk(credentials, stream.remoteAddress);
     this.#session = new ServerSession({
       ...options,
       tls: !hasCertificate ? "none" : kind === "submission" ? "required" : "offered",
@@ -257,10 +260,16 @@ export class ServerConnection implements StreamHandler {
         this.#discard();
         return undefined;
       case "refused":
-        this.#tellRefused(event.command, event.reply, "");
+        this.#tellRefused(event.command, event.reply, event.why ?? "");
         return undefined;
+      case "salt":
+        return this.#logins.parametersOf(event.user).then((found) => {
+          if (this.#closed) return;
+          if (found.kind === "parameters") this.#session.salted(found);
+          else this.#refuseLogin(event.user, found);
+        });
       case "auth":
-        return this.#login(event);
+        return this.#logins.verify(event).then((outcome) => this.#settleLogin(event.mechanism, outcome));
       case "starttls":
         return this.#upgrade();
     }
@@ -346,44 +355,41 @@ export class ServerConnection implements StreamHandler {
       });
   }
 
-  async #login({ mechanism, authorization, user, password }: Extract<ServerEvent, { type: "auth" }>): Promise<void> {
-    const result = await this.#context.credentials.verify({ user, password, peer: this.#stream.remoteAddress });
+  #settleLogin(mechanism: string, { user, result }: LoginOutcome): void {
     if (this.#closed) return;
-    const asAnother = authorization !== "" && authorization !== user;
-    if (result.kind === "accepted" && !asAnother) {
-      this.#tell({ type: "authenticated", ...this.#names, account: result.account, mechanism });
-      this.#session.authenticated(result.account);
-      return;
-    }
-    const why = result.kind === "accepted" ? "asked to act as another account" : result.why;
+    if (result.kind !== "accepted") return this.#refuseLogin(user, result);
+    this.#tell({ type: "authenticated", ...this.#names, account: result.account, mechanism });
+    this.#session.authenticated(result.account, result.signature);
+  }
+
+  #refuseLogin(user: string, { kind, why }: { readonly kind: "rejected" | "unavailable"; readonly why: string }): void {
     this.#tell({ type: "authentication-failed", ...this.#names, user, why });
-    if (result.kind === "unavailable") this.#session.refuse(reply(454, "4.7.0", "Temporary authentication failure"));
+    if (kind === "unavailable") this.#session.refuse(reply(454, "4.7.0", "Temporary authentication failure"));
     else this.#session.refuse(reply(535, "5.7.8", "Authentication credentials invalid"));
   }
 
   #upgrade(): Promise<void> {
     this.#flushOnly();
-    return this.#secureNow().then((secured) => {
-      if (secured) this.#session.upgraded();
-    });
+    return this.#secureNow(() => this.#session.upgraded()).then(() => {});
   }
 
   #secure(then: () => void): void {
     this.#await(
-      this.#secureNow().then((secured) => {
-        if (!secured) return;
-        this.#stream.handle(this);
-        then();
+      this.#secureNow(() => this.#stream.handle(this)).then((secured) => {
+        if (secured) then();
       }),
     );
   }
 
-  async #secureNow(): Promise<boolean> {
+  /**
+   * Makes the handshake; resolves when the session knows what to offer in it. `done` is called as soon as it is made, so that nothing the
+   * peer sends or does from then on is missed.
+   */
+  async #secureNow(done: () => void): Promise<boolean> {
     const off = this.#context.clock.after(this.#context.options.handshakeTimeout, () => this.destroy("no TLS handshake in time"));
+    let tls: TlsFacts;
     try {
-      const tls = await this.#stream.secure();
-      this.#tell({ type: "secured", ...this.#names, tls: `${tls.protocol} ${tls.cipher}` });
-      return !this.#closed;
+      tls = await this.#stream.secure();
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       this.#tell({ type: "tls-failed", ...this.#names, why });
@@ -392,6 +398,11 @@ export class ServerConnection implements StreamHandler {
     } finally {
       off();
     }
+    this.#tell({ type: "secured", ...this.#names, tls: `${tls.protocol} ${tls.cipher}` });
+    if (this.#closed) return false;
+    done();
+    if (this.#kind !== "smtp") this.#session.offer(await this.#logins.offer(tls));
+    return !this.#closed;
   }
 
   #flushOnly(): void {

@@ -6,11 +6,14 @@ export {
   type Credentials,
   type Decision,
   type Intake,
+  type KeyParameters,
   type LoginResult,
   type Peer,
   type Policy,
+  type ProofResult,
   type RcptDecision,
   type Refusal,
   refuse,
+  type ScramCredentials,
 } from "./policy.ts";
 export { SmtpServer, type SmtpServerParts } from "./smtp-server.ts";

@@ -10,8 +10,9 @@ import type { Recipient } from "../mail/envelope.ts";
 import type { ListenerKind } from "../mail/event.ts";
 import type { NewMessage } from "../mail/message.ts";
 import type { Reply } from "../mail/reply.ts";
+import type { ScramParameters } from "../protocol/sasl/mechanism.ts";
 import type { MailCommand } from "../protocol/server-session.ts";
-import type { TlsFacts } from "../util/byte-stream.ts";
+import type { ClientCertificate, TlsFacts } from "../util/byte-stream.ts";
 
 export type Decision = { readonly kind: "accept"; readonly reply?: Reply } | Refusal;
 export type Refusal = { readonly kind: "refuse"; readonly reply: Reply; readonly why: string };
@@ -54,10 +55,42 @@ export type LoginResult =
   /** It could not be checked now. */
   | { readonly kind: "unavailable"; readonly why: string };
 
+/**
+ * Who is who. Each check takes the time it takes to slow a guesser down, and knows the peer by its address. PLAIN and LOGIN are offered
+ * always, each of the others where its check is there.
+ */
 export interface Credentials {
-  /** Checks a password; takes the time it takes to slow a guesser down. */
+  /** Checks a password. */
   verify(login: { readonly user: string; readonly password: string; readonly peer: string }): Promise<LoginResult>;
+  /** SCRAM-SHA-256, and SCRAM-SHA-256-PLUS where the TLS session can be bound. */
+  readonly scram?: ScramCredentials;
+  /** OAUTHBEARER and XOAUTH2. `user` is "" where the token alone says who it is. */
+  readonly bearer?: {
+    verify(login: { readonly user: string; readonly token: string; readonly peer: string }): Promise<LoginResult>;
+  };
+  /** EXTERNAL, for a certificate that is someone's. Asked once, after the TLS handshake. */
+  readonly certificates?: {
+    ownerOf(certificate: ClientCertificate): Promise<LoginResult>;
+  };
 }
+
+export interface ScramCredentials {
+  /** What the user's key was derived with; for an unknown user too, and always the same. */
+  parametersOf(login: { readonly user: string; readonly peer: string }): Promise<KeyParameters>;
+  /** Checks a proof; `signature` is what the server proves itself with (RFC 5802 3). */
+  verify(login: {
+    readonly user: string;
+    readonly authMessage: Uint8Array;
+    readonly proof: Uint8Array;
+    readonly peer: string;
+  }): Promise<ProofResult>;
+}
+
+export type KeyParameters = (ScramParameters & { readonly kind: "parameters" }) | Extract<LoginResult, { kind: "unavailable" }>;
+
+export type ProofResult =
+  | { readonly kind: "accepted"; readonly account: string; readonly signature: Uint8Array }
+  | Exclude<LoginResult, { kind: "accepted" }>;
 
 /** Where content goes while it arrives. */
 export interface ContentSink {

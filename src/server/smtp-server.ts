@@ -93,6 +93,7 @@ export class SmtpServer {
       endpoint: at.endpoint,
       name: at.kind,
       ...(certificate === undefined ? {} : { context: certificate }),
+      asksForCertificate: at.kind !== "smtp",
       accept: (stream) => this.#accept(stream, at),
       trouble: (error) => this.#context.events({ type: "trouble", where: `listener ${at.kind}`, why: error.message }),
     });

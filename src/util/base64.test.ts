@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { Base64LineEncoder, decodeBase64, encodeBase64, encodeBase64Lines } from "./base64.ts";
+import { Base64LineEncoder, base64LinesSize, decodeBase64, encodeBase64, encodeBase64Lines, encodeByTable } from "./base64.ts";
 import { concat, fromLatin1 } from "./bytes.ts";
 
 /** Node's own, in lines. */
@@ -16,6 +16,17 @@ test("lines are those of Node's encoder, at every length and at odd offsets", ()
   for (let length = 0; length < 300; length++) {
     const bytes = source.subarray(length % 7, (length % 7) + length);
     assert.equal(fromLatin1(encodeBase64Lines(bytes)), expected(bytes));
+    assert.equal(fromLatin1(encodeByTable(bytes)), expected(bytes));
+    assert.equal(base64LinesSize(length), expected(bytes).length);
+  }
+});
+
+test("lines at the borders of what is encoded at a time", () => {
+  const source = Uint8Array.from({ length: 57 * 600 }, (_, i) => (i * 89 + (i >> 8)) & 255);
+  for (const length of [57 * 256 - 1, 57 * 256, 57 * 256 + 1, 57 * 512, 57 * 512 + 56, 57 * 599 + 55]) {
+    const bytes = source.subarray(0, length);
+    assert.equal(fromLatin1(encodeBase64Lines(bytes)), expected(bytes), String(length));
+    assert.equal(fromLatin1(encodeByTable(bytes)), expected(bytes), String(length));
   }
 });
 

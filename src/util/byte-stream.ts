@@ -15,6 +15,26 @@ export interface TlsFacts {
   readonly verified: boolean;
   /** The server name that the client asked for (SNI), on the server's side. */
   readonly serverName?: string;
+  /** What names this TLS session to both ends (RFC 5056); worked out when it is asked for. */
+  readonly channelBindings?: () => TlsBindings;
+  /** The certificate that the client showed, where it was asked for one and an authority that is trusted for it issued it. */
+  readonly clientCertificate?: ClientCertificate;
+}
+
+/** Those that the session has. */
+export interface TlsBindings {
+  /** RFC 9266; TLS 1.3. */
+  readonly "tls-exporter"?: Uint8Array;
+  /** RFC 5929 4. */
+  readonly "tls-server-end-point"?: Uint8Array;
+}
+
+/** What a client's certificate says of its holder. */
+export interface ClientCertificate {
+  /** The rfc822Name entries of its subjectAltName. */
+  readonly mailboxes: readonly string[];
+  /** Absent where it has none, or several. */
+  readonly commonName?: string;
 }
 
 export interface StreamHandler {
@@ -56,6 +76,8 @@ export interface ClientTls {
   readonly verify: boolean;
   /** PEM certificates to trust beside, or instead of, the system's. */
   readonly authorities?: string;
+  /** The client's own certificate with its chain, and the key, PEM: shown where the server asks for one. */
+  readonly certificate?: { readonly chain: string; readonly key: string };
 }
 
 export interface ClientStream extends ByteStream {
@@ -69,13 +91,15 @@ export interface ServerStream extends ByteStream {
 }
 
 export interface DialTarget {
-  /** An IP address, or a name for the system to resolve. */
+  /** An IP address, a name for the system to resolve, or the path of a unix socket, which begins with "/". */
   readonly host: string;
   readonly port: number;
   /** The address to come from. */
   readonly localAddress?: string;
   /** Milliseconds until the attempt is given up. */
   readonly timeout: number;
+  /** Calls the attempt off. */
+  readonly signal?: AbortSignal;
 }
 
 /** Opens a connection; rejects with an Error whose message says what happened. */

@@ -80,6 +80,8 @@ export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
 
 /** Whether every character is in U+0000 to U+007F. */
 export function isAscii(text: string): boolean {
+  // Counting is one call into the runtime: worth it for a text, not for a name.
+  if (text.length > 100 && typeof Buffer !== "undefined") return Buffer.byteLength(text) === text.length;
   for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 127) return false;
   return true;
 }

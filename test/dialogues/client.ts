@@ -11,6 +11,10 @@
  *   end                        the rest of such content and its end
  *   throws send ...            the same, and it must throw a TypeError before anything is written; also `throws name ...`
  *   command NOOP               any other command
+ *   hello EHLO name            with opening = "stepwise", as the next three: EHLO, HELO or LHLO
+ *   starttls                   STARTTLS
+ *   login user=u password=p    AUTH; also mechanisms=PLAIN,LOGIN
+ *   data text="..."            DATA behind MAIL and RCPT that were sent as commands
  *   quit                       says QUIT
  *   lost                       the connection is gone
  *   idle                       checks that another transaction could begin
@@ -20,6 +24,7 @@
  *   tls                        STARTTLS was agreed to; the handshake is made
  *   result <c@d> accepted 250 2.0.0 *       one a recipient, in order; also `refused STATE 550 5.1.1 *`, `lost STATE`, `unknown STATE`
  *   reply 250 *
+ *   login-failed LASTING *     with the reply that was to blame, else with the reason
  *   failed ABOUT LASTING *     with the reply that was to blame, else with the reason
  *   closed
  *
@@ -119,6 +124,11 @@ class ClientReplay {
         this.#events.push(`failed ${about} ${lasting} ${reply === undefined ? why : replyText(reply)}`);
         return;
       }
+      case "login-failed": {
+        const { lasting, reply, why } = event.failure;
+        this.#events.push(`login-failed ${lasting} ${reply === undefined ? why : replyText(reply)}`);
+        return;
+      }
       default:
         this.#events.push(event.type);
     }
@@ -163,6 +173,23 @@ class ClientReplay {
         break;
       case "command":
         this.#session.command(words.map((word) => octetsOf(word.value)).join(" "));
+        break;
+      case "hello":
+        this.#session.hello(words[0]?.value as "EHLO" | "HELO" | "LHLO", ...words.slice(1).map(({ value }) => value));
+        break;
+      case "starttls":
+        this.#session.startTls();
+        break;
+      case "login": {
+        const mechanisms = valueNamed(words, "mechanisms")?.split(",");
+        const [user = "", password = ""] = [valueNamed(words, "user"), valueNamed(words, "password")];
+        this.#session.login({ user, password, ...(mechanisms === undefined ? {} : { mechanisms }) });
+        break;
+      }
+      case "data":
+        this.#rest = undefined;
+        this.#content = this.#manner.cut(latin1(octetsOf(valueNamed(words, "text") ?? "")));
+        this.#session.data();
         break;
       case "quit":
         this.#session.quit();

@@ -122,9 +122,13 @@ class ServerReplay {
         this.#handshake = true;
         return;
       case "auth": {
-        const good = event.authorization === "" && this.#policy.users?.[event.user] === event.password;
-        return good ? this.#session.authenticated(event.user) : this.#session.refuse(reply(535, "5.7.8", "Wrong user name or password"));
+        const { authorization, claim } = event;
+        if (claim.kind !== "password") throw new Error("the dialogues have passwords alone");
+        const good = authorization === "" && this.#policy.users?.[claim.user] === claim.password;
+        return good ? this.#session.authenticated(claim.user) : this.#session.refuse(reply(535, "5.7.8", "Wrong user name or password"));
       }
+      case "salt":
+        throw new Error("the dialogues have no SCRAM");
       case "mail":
         return this.#answer(this.#sender(event.mail), () => {
           this.#mail = event.mail;

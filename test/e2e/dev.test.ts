@@ -36,7 +36,7 @@ test("dev sends a welcome the whole way, takes the next, refuses a second one, a
   const sent = await run(args, "from standard input\n");
   assert.equal(sent.code, 0, sent.err);
   assert.equal(sent.out.match(/accepted {2}250 2\.0\.0/g)?.length, 3);
-  assert.match(sent.err, /-> AUTH PLAIN \*\*\*/);
+  assert.match(sent.err, /-> AUTH SCRAM-SHA-256-PLUS \*\*\*/);
   assert.ok(!sent.err.includes(Buffer.from(tryOutOf(data).password).toString("base64").slice(2, 20)));
   await server.said(/arrived {2}Grüße[\s\S]*hidden@x\.test[\s\S]*from standard input/);
 
@@ -60,7 +60,7 @@ test("send: refusals and failures have their exit codes", async (t) => {
   assert.equal((JSON.parse(notOwned.out) as { recipients: { code: number }[] }).recipients[0]?.code, 553);
   const login = ["send", "--data", data, "--user", "nobody", "--password-stdin", "--from", "a@b.test", "--to", "a@b.test", "--body", "x"];
   assert.equal((await run(login, "wrong\n")).code, 77);
-  assert.equal((await run(["send", "--data", data])).code, 65); // no recipient
+  assert.equal((await run(["send", "--data", data])).code, 64); // no recipient
   assert.equal(
     (await run(["send", "--server", "127.0.0.1:1", "--tls", "none", "--from", "a@b.test", "--to", "a@b.test", "--body", "x"])).code,
     69,

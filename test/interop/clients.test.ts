@@ -244,7 +244,7 @@ with server:
       // s_client says EHLO and STARTTLS by itself.
       const hello = await type("EHLO myclient.local");
       assert.match(hello, /^250-smtp\.gmail\.com at your service\n/);
-      assert.match(hello, /\n250-AUTH PLAIN LOGIN\n/);
+      assert.match(hello, /\n250-AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN\n/);
       assert.match(hello, /\n250-SIZE 35882577\n/);
       assert.doesNotMatch(hello, /STARTTLS/);
       assert.equal(await type("AUTH LOGIN"), "334 VXNlcm5hbWU6");

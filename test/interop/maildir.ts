@@ -12,6 +12,8 @@ export interface Maildirs {
   readonly folder: string;
   /** The first message of that user. */
   message(user: string): Promise<MailboxContent>;
+  /** The first `count` messages of that user that match. */
+  messages(user: string, count: number, what: string, matches: (message: MailboxContent) => boolean): Promise<MailboxContent[]>;
   /** How many messages a user has by now. */
   count(user: string): number;
 }
@@ -46,6 +48,7 @@ export function makeMaildirs(t: Cleanup, { folder, users, uid, gid, log }: Maild
   return {
     folder,
     message: (user) => of(user).first(`a message in the mailbox ${user}`, () => true),
+    messages: (user, count, what, matches) => of(user).atLeast(count, `${count} of ${what} in the mailbox ${user}`, matches),
     count: (user) => of(user).all.length,
   };
 }

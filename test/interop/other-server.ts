@@ -46,10 +46,17 @@ export async function freePort(addresses: readonly string[]): Promise<number> {
   }
 }
 
+/** So many ports, each another, that are free on all of these addresses at this moment. */
+export async function freePorts(count: number, addresses: readonly string[]): Promise<number[]> {
+  const ports = new Set<number>();
+  while (ports.size < count) ports.add(await freePort(addresses));
+  return [...ports];
+}
+
 /** For a server to listen, in milliseconds. */
 const START_LIMIT = 30_000;
 
-/** Resolves once somebody listens there. A program of others has no event for it, so it is asked again and again. */
+/** Resolves once somebody listens there; a host that begins with "/" is a unix socket. A program of others has no event for it, so it is asked again and again. */
 export async function reachable(host: string, port: number, child: Child, log: () => string): Promise<void> {
   const end = Date.now() + START_LIMIT;
   while (!(await answers(host, port))) {
@@ -60,7 +67,7 @@ export async function reachable(host: string, port: number, child: Child, log: (
 }
 
 function answers(host: string, port: number): Promise<boolean> {
-  const socket = connect({ host, port });
+  const socket = connect(host.startsWith("/") ? { path: host } : { host, port });
   return new Promise((resolve) => {
     socket.on("connect", () => {
       socket.destroy();

@@ -9,47 +9,60 @@
 import { chmodSync, chownSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { selfSignedCertificate } from "../../src/net/certificate.ts";
-import { collect, findProgram, start } from "../support/programs.ts";
+import { type Child, collect, findProgram, start } from "../support/programs.ts";
 import { type Cleanup, tempFolder } from "../support/temp-folder.ts";
 import { type Maildirs, makeMaildirs } from "./maildir.ts";
 import { accountIds, groupId, type OtherServer, type OtherServerOptions, reachable } from "./other-server.ts";
 
 /** Neither may be the user or group of anything else that Postfix runs. */
-const OWNER = "news";
-const GROUP = "games";
+export const OWNER = "news";
+export const GROUP = "games";
 
 const queueFolders = ["active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming", "private", "saved", "trace"];
 
 export async function startPostfix(t: Cleanup, options: OtherServerOptions): Promise<OtherServer> {
-  const root = dirname(dirname(dirname(findProgram("postfix") as string)));
+  const root = postfixRoot();
   const folder = tempFolder(t, "postrider-postfix-");
   chmodSync(folder, 0o755);
-  const owner = accountIds(OWNER);
   let log = (): string => "";
-  const mail = makeMaildirs(t, { folder: join(folder, "mail"), users: options.users, ...owner, log: () => log() });
-  makeFolders(folder, owner.uid, groupId(GROUP));
+  const mail = makeMaildirs(t, { folder: join(folder, "mail"), users: options.users, ...accountIds(OWNER), log: () => log() });
+  makeFolders(folder);
   const { certificate, key } = selfSignedCertificate({ names: [options.hostname] });
   writeFileSync(join(folder, "certificate.pem"), certificate);
   writeFileSync(join(folder, "key.pem"), key, { mode: 0o600 });
   writeFileSync(join(folder, "log"), "");
   writeFileSync(join(folder, "main.cf"), mainCf(root, folder, mail, options));
-  writeFileSync(join(folder, "master.cf"), masterCf(options));
+  writeFileSync(join(folder, "master.cf"), masterCf([`${options.address}:${options.port} inet n - n - - smtpd`]));
   const { port, user, password } = options.submitTo;
   writeFileSync(join(folder, "passwords"), `[127.0.0.1]:${port} ${user}:${password}\n`, { mode: 0o600 });
   writeFileSync(join(folder, "transport"), `${options.relayTo.domain} smtp:[127.0.0.1]:${options.relayTo.port}\n`);
   const recipients = options.users.map((name) => `${name}@${options.domain} ${name}/\n`);
   writeFileSync(join(folder, "mailboxes"), recipients.join(""));
+  const running = startMaster(t, root, folder);
+  log = running.log;
+  await reachable(options.address, options.port, running.child, log);
+  return { mail };
+}
+
+/** What "usr" and "etc" of Postfix lie below. */
+export function postfixRoot(): string {
+  return dirname(dirname(dirname(findProgram("postfix") as string)));
+}
+
+/** Runs what is configured in the folder; `log` is all that it has said. */
+export function startMaster(t: Cleanup, root: string, folder: string): { readonly child: Child; log(): string } {
   const child = start(t, join(root, "usr/lib/postfix/sbin/master"), ["-s", "-c", folder], {
     env: { MAIL_CONFIG: folder, LD_LIBRARY_PATH: join(root, "usr/lib/postfix") },
   });
   const out = collect(child.stdout);
   const err = collect(child.stderr);
-  log = () => err() + out() + readFileSync(join(folder, "log"), "utf8");
-  await reachable(options.address, options.port, child, log);
-  return { mail };
+  return { child, log: () => err() + out() + readFileSync(join(folder, "log"), "utf8") };
 }
 
-function makeFolders(folder: string, owner: number, group: number): void {
+/** The folders that `postfix start` would make. */
+export function makeFolders(folder: string): void {
+  const owner = accountIds(OWNER).uid;
+  const group = groupId(GROUP);
   const make = (name: string, mode: number, uid: number, gid: number): void => {
     const path = join(folder, name);
     mkdirSync(path);
@@ -64,8 +77,8 @@ function makeFolders(folder: string, owner: number, group: number): void {
   make("queue/maildrop", 0o1730, owner, group);
 }
 
-function mainCf(root: string, folder: string, mail: Maildirs, options: OtherServerOptions): string {
-  const { uid, gid } = accountIds(OWNER);
+/** What holds for any Postfix here: where it lies, as whom it runs, and that it looks at nothing outside. */
+export function baseMainCf(root: string, folder: string, hostname: string): string {
   return `compatibility_level = 3.6
 queue_directory = ${folder}/queue
 data_directory = ${folder}/data
@@ -78,32 +91,44 @@ setgid_group = ${GROUP}
 import_environment = MAIL_CONFIG LD_LIBRARY_PATH TZ LANG=C
 maillog_file_prefixes = ${folder}
 maillog_file = ${folder}/log
-myhostname = ${options.hostname}
+myhostname = ${hostname}
 mydestination =
 inet_interfaces = loopback-only
 inet_protocols = ipv4
-mynetworks = 127.0.0.0/8
 smtpd_peername_lookup = no
 disable_dns_lookups = yes
-smtp_bind_address = ${options.address}
 alias_maps =
 alias_database =
 local_recipient_maps =
 biff = no
-virtual_mailbox_domains = ${options.domain}
+smtputf8_enable = yes
+smtpd_tls_cert_file = ${folder}/certificate.pem
+smtpd_tls_key_file = ${folder}/key.pem
+smtpd_tls_received_header = yes
+smtpd_client_connection_rate_limit = 0
+`;
+}
+
+/** Mailboxes in Maildir form: `mailboxes` in the folder names them. */
+export function mailboxMainCf(folder: string, mail: Maildirs, domain: string): string {
+  const { uid, gid } = accountIds(OWNER);
+  return `virtual_mailbox_domains = ${domain}
 virtual_mailbox_base = ${mail.folder}
 virtual_mailbox_maps = texthash:${folder}/mailboxes
 virtual_minimum_uid = 1
 virtual_uid_maps = static:${uid}
 virtual_gid_maps = static:${gid}
 virtual_mailbox_limit = 0
+`;
+}
+
+function mainCf(root: string, folder: string, mail: Maildirs, options: OtherServerOptions): string {
+  return `${baseMainCf(root, folder, options.hostname)}
+${mailboxMainCf(folder, mail, options.domain)}
+mynetworks = 127.0.0.0/8
+smtp_bind_address = ${options.address}
 smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination
-smtputf8_enable = yes
 smtpd_tls_security_level = may
-smtpd_tls_cert_file = ${folder}/certificate.pem
-smtpd_tls_key_file = ${folder}/key.pem
-smtpd_tls_received_header = yes
-smtpd_client_connection_rate_limit = 0
 relayhost = [127.0.0.1]:${options.submitTo.port}
 transport_maps = texthash:${folder}/transport
 smtp_tls_security_level = secure
@@ -115,10 +140,10 @@ smtp_sasl_security_options = noanonymous
 `;
 }
 
-/** The services that it takes to receive, deliver, relay and report; nothing in a chroot. */
-function masterCf({ address, port }: OtherServerOptions): string {
+/** The listeners, and the services that it takes to receive, deliver, relay and report; nothing in a chroot. */
+export function masterCf(listeners: readonly string[]): string {
   const services = [
-    `${address}:${port} inet n - n - - smtpd`,
+    ...listeners,
     "cleanup unix n - n - 0 cleanup",
     "qmgr unix n - n 300 1 qmgr",
     "pickup unix n - n 60 1 pickup",

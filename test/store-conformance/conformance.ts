@@ -1,16 +1,13 @@
 /**
- * What every queue store must do, on real files.
+ * What every queue store must do, on real files and real servers.
  *
  * Rules
- * 1. Nothing here knows the store but through QueueStore and its opener.
- * 2. Each test has a folder of its own.
+ * 1. Nothing here knows the store but through QueueStore and its opener. What only one of them must do stands beside it: embedded.ts,
+ *    postgres.test.ts.
+ * 2. Each test has a place of its own.
  */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterEach, beforeEach, describe, type TestContext, test } from "node:test";
+import { afterEach, beforeEach, describe, test } from "node:test";
 import { crashTests } from "./crashes.ts";
 import { bytesIn, bytesOf, isIntact, newMessage, receive } from "./messages.ts";
 import {
@@ -22,43 +19,57 @@ import {
   StoreError,
   type StoreErrorCode,
 } from "./nouns.ts";
-import type { OpenOptions, StoreOpener } from "./opener.ts";
+import type { OpenOptions, Place, StoreOpener } from "./opener.ts";
 
 const LARGE = BODY_FILE_THRESHOLD + 100_000;
 
 /** Registers the suite for the store whose opener is the module at `openerUrl`. */
 export async function storeConformance(name: string, openerUrl: URL): Promise<void> {
   const opener: StoreOpener = await import(openerUrl.href);
-  let folder: string;
-  const stores: QueueStore[] = [];
-
-  const open = async (options?: OpenOptions, at = folder) => {
-    const store = await opener.open(at, options);
-    stores.push(store);
-    return store;
-  };
-  const closeAll = () => Promise.all(stores.splice(0).map((store) => store.close()));
+  const why = await opener.whyNot();
+  if (why !== false) return void test(`${name} store`, { skip: why });
 
   describe(`${name} store`, () => {
-    beforeEach(() => {
-      folder = mkdtempSync(join(tmpdir(), "postrider-store-"));
-    });
-    afterEach(async () => {
-      await closeAll();
-      rmSync(folder, { recursive: true, force: true });
-    });
-
+    const { open, closeAll, at } = stores(opener);
     queueTests(open, closeAll);
     operatorTests(open);
-    bodyTests(open, closeAll, opener, () => folder);
-    spaceTests(open, closeAll, () => folder);
-    crashTests(openerUrl, opener, () => folder);
+    bodyTests(open, closeAll, opener, at);
+    movingTests(open);
+    crashTests(openerUrl, opener, at);
   });
 }
 
-type Open = (options?: OpenOptions, at?: string) => Promise<QueueStore>;
+export interface Stores {
+  /** A store at the test's place; closed after the test. */
+  readonly open: (options?: OpenOptions, at?: string) => Promise<QueueStore>;
+  readonly closeAll: () => Promise<unknown>;
+  readonly at: () => string;
+}
 
-function fails(code: StoreErrorCode, message = /./) {
+/** A place for each test of this `describe`, removed with all that was opened there. */
+export function stores(opener: StoreOpener): Stores {
+  let place: Place | undefined;
+  const opened: QueueStore[] = [];
+  const at = () => place?.at ?? assert.fail("no place");
+  const closeAll = () => Promise.all(opened.splice(0).map((store) => store.close()));
+  const open = async (options?: OpenOptions, where = at()) => {
+    const store = await opener.open(where, options);
+    opened.push(store);
+    return store;
+  };
+  beforeEach(async () => {
+    place = await opener.newPlace();
+  });
+  afterEach(async () => {
+    await closeAll();
+    await place?.remove();
+  });
+  return { open, closeAll, at };
+}
+
+type Open = Stores["open"];
+
+export function fails(code: StoreErrorCode, message = /./) {
   return (error: unknown) => {
     assert.ok(error instanceof StoreError, String(error));
     assert.equal(error.code, code, error.message);
@@ -67,7 +78,7 @@ function fails(code: StoreErrorCode, message = /./) {
   };
 }
 
-const finished = (id: MessageId, index = 0) => ({ kind: "finished", id, index }) as const;
+export const finished = (id: MessageId, index = 0) => ({ kind: "finished", id, index }) as const;
 const count = (store: QueueStore) => store.stats();
 
 function queueTests(open: Open, closeAll: () => Promise<unknown>): void {
@@ -311,11 +322,6 @@ function queueTests(open: Open, closeAll: () => Promise<unknown>): void {
       assert.equal((await store.lease(now + 60_000, 10))[0]?.recipients[0]?.attempts, 4);
     });
 
-    test("a second open of the same folder is refused", async () => {
-      await open();
-      await assert.rejects(open(), fails("busy"));
-    });
-
     test("after close every call is refused", async () => {
       const store = await open();
       await closeAll();
@@ -407,12 +413,11 @@ function operatorTests(open: Open): void {
   });
 }
 
-function bodyTests(open: Open, closeAll: () => Promise<unknown>, opener: StoreOpener, folder: () => string): void {
-  const files = () => opener.bodyFiles(folder());
+function bodyTests(open: Open, closeAll: () => Promise<unknown>, opener: StoreOpener, at: () => string): void {
   /** Removals follow their commit; closing waits for them. */
-  const filesAtEnd = async () => {
+  const leftAtEnd = async () => {
     await closeAll();
-    return files().length;
+    return opener.largeBodies(at());
   };
 
   describe("large bodies", () => {
@@ -430,7 +435,7 @@ function bodyTests(open: Open, closeAll: () => Promise<unknown>, opener: StoreOp
         const again = await store.content(id);
         assert.ok(again !== undefined && (await isIntact(id, again)));
         await store.settle([finished(id)], []);
-        assert.equal(await filesAtEnd(), 0);
+        assert.equal(await leftAtEnd(), 0);
       });
     }
 
@@ -447,7 +452,7 @@ function bodyTests(open: Open, closeAll: () => Promise<unknown>, opener: StoreOp
       assert.ok(left !== undefined);
       assert.deepEqual(await bytesIn(left), bytesOf(whole.id, LARGE));
       await store.settle([finished(copy.id)], []);
-      assert.equal(await filesAtEnd(), 0);
+      assert.equal(await leftAtEnd(), 0);
     });
 
     test("discarding leaves nothing: at once, while writing, after the end; not once it is enqueued", async () => {
@@ -468,7 +473,7 @@ function bodyTests(open: Open, closeAll: () => Promise<unknown>, opener: StoreOp
       kept.discard();
       const [found] = await store.lease(Date.now(), 1);
       assert.ok(found !== undefined && (await isIntact(id, found.content)));
-      assert.equal(await filesAtEnd(), 1);
+      assert.equal(await leftAtEnd(), 1);
     });
 
     test("a refused message leaves its content to its writer", async () => {
@@ -482,7 +487,7 @@ function bodyTests(open: Open, closeAll: () => Promise<unknown>, opener: StoreOp
       assert.equal((await bytesIn(content)).length, LARGE);
       writer.discard();
       await assert.rejects(store.enqueue(newMessage({ id: message.id, size: LARGE }), { lease: false }), StoreError);
-      assert.equal(await filesAtEnd(), 0);
+      assert.equal(await leftAtEnd(), 0);
     });
 
     test("16 at once are written with back-pressure and stay apart", async () => {
@@ -501,17 +506,14 @@ function bodyTests(open: Open, closeAll: () => Promise<unknown>, opener: StoreOp
       }
     });
 
-    for (const [what, harm] of [
-      ["missing", (path: string) => rmSync(path)],
-      ["cut short", (path: string) => truncateSync(path, 1000)],
-    ] as const) {
-      test(`a body file that is ${what}: the message is kept, put off and said, and others go on`, async () => {
+    for (const how of ["missing", "cut short"] as const) {
+      test(`a body that is ${how}: the message is kept, put off and said, and others go on`, async () => {
         const troubles: string[] = [];
         const store = await open({ onTrouble: (why) => troubles.push(why) });
         const now = Date.now();
         const hurt = newMessage({ arrived: now - 1000, size: LARGE, recipients: 2 });
         await store.enqueue(hurt, { lease: false });
-        for (const path of files()) harm(path);
+        await opener.harmLargeBodies(at(), how);
         const well = newMessage({ arrived: now, size: LARGE });
         await store.enqueue(well, { lease: false });
         assert.deepEqual(
@@ -520,12 +522,12 @@ function bodyTests(open: Open, closeAll: () => Promise<unknown>, opener: StoreOp
         );
         assert.deepEqual(await store.lease(now, 10), []);
         assert.equal(troubles.length, 1);
-        assert.match(troubles[0] ?? "", new RegExp(`${hurt.id}: body file`));
+        assert.match(troubles[0] ?? "", new RegExp(`${hurt.id}: body `));
         const summary = await store.show(hurt.id);
         assert.equal(summary?.recipients.length, 2);
         for (const recipient of summary?.recipients ?? []) {
           assert.ok(recipient.due > now + 3_600_000);
-          assert.match(recipient.last, /^body file (missing|damaged)/);
+          assert.match(recipient.last, /^body (file )?(missing|damaged)/);
           assert.equal(recipient.attempts, 0);
         }
         await assert.rejects(store.content(hurt.id), fails("corrupt"));
@@ -538,97 +540,72 @@ function bodyTests(open: Open, closeAll: () => Promise<unknown>, opener: StoreOp
   });
 }
 
-function spaceTests(open: Open, closeAll: () => Promise<unknown>, folder: () => string): void {
-  describe("space", () => {
-    test("below the free space that is kept nothing comes in, and settling goes on", async () => {
-      const message = newMessage();
-      await (await open()).enqueue(message, { lease: false });
-      await closeAll();
-      const store = await open({ minimumFree: Number.MAX_SAFE_INTEGER });
-      await assert.rejects(store.enqueue(newMessage(), { lease: true }), fails("full"));
-      await assert.rejects(store.enqueue(newMessage({ size: LARGE }), { lease: true }), fails("full"));
-      assert.throws(() => store.receive(100), fails("full"));
-      const [found] = await store.lease(Date.now(), 1);
-      assert.equal(found?.id, message.id);
-      assert.deepEqual(await store.settle([finished(message.id)], []), [message.id]);
+function movingTests(open: Open): void {
+  describe("whole messages", () => {
+    test("what is read is what stands there, and what is restored stands there", async () => {
+      const store = await open();
+      const now = Date.now();
+      const message = newMessage({ arrived: now - 5000, recipients: 4, envelope: { ret: "FULL", envelopeId: "a\u0000b" } });
+      await store.enqueue(message, { lease: true });
+      const last = "451 4.3.0 caf\u00e9 \u{1f4ee}";
+      await store.settle(
+        [finished(message.id, 1), { kind: "deferred", id: message.id, index: 2, due: now + 60_000, attempts: 3, last }],
+        [],
+      );
+      const read = await store.read(message.id);
+      assert.ok(read !== undefined && (await isIntact(message.id, read.content)));
+      assert.deepEqual(
+        read.recipients.map(({ index, attempts, due, last }) => [index, attempts, due, last]),
+        [
+          [0, 0, now - 5000, ""],
+          [2, 3, now + 60_000, last],
+          [3, 0, now - 5000, ""],
+        ],
+      );
+      assert.equal(await store.restore(read), false);
+      assert.deepEqual(await store.remove([message.id]), [message.id]);
+      assert.equal(await store.read(message.id), undefined);
+      let rung = 0;
+      store.onDue(() => rung++);
+      const restoring = read.content.kind === "memory" ? read : assert.fail();
+      assert.equal(await store.restore(restoring), true);
+      assert.equal(rung, 1);
+      const again = await store.read(message.id);
+      assert.deepEqual({ ...again, content: undefined }, { ...read, content: undefined });
+      const [found] = await store.lease(now, 10);
+      assert.deepEqual(
+        found?.recipients.map(({ index }) => index),
+        [0, 3],
+      );
+      assert.deepEqual(await store.settle([finished(message.id, 0), finished(message.id, 3)], []), []);
+      assert.equal(await store.nextDue(), now + 60_000);
+      const [late] = await store.lease(now + 60_000, 10);
+      assert.deepEqual([late?.recipients[0]?.index, late?.recipients[0]?.attempts], [2, 3]);
+      assert.deepEqual(await store.settle([finished(message.id, 2)], []), [message.id]);
     });
 
-    test("a full disk refuses whole messages, keeps what was accepted, and goes on when there is room", async (t) => {
-      const disk = smallDisk(t, folder());
-      if (disk === undefined) return;
-      try {
-        await fillUp(await open({}, disk), disk);
-      } finally {
-        await closeAll();
-        execFileSync("umount", ["-l", disk]);
-      }
+    test("large content goes along", async () => {
+      const [store, message] = [await open(), newMessage({ size: LARGE })];
+      await store.enqueue(newMessage({ id: message.id, size: LARGE }), { lease: false });
+      const read = await store.read(message.id);
+      assert.ok(read !== undefined && read.content.kind === "stored");
+      const moved = { ...read, id: newMessageId(Date.now()) };
+      assert.equal(await store.restore(moved), true);
+      assert.equal(await store.restore(moved), false);
+      await store.remove([message.id]);
+      const content = await store.content(moved.id);
+      assert.ok(content !== undefined);
+      assert.deepEqual(await bytesIn(content), bytesOf(message.id, LARGE));
+    });
+
+    test("a lease is held from when it is taken until it is settled or given back", async () => {
+      const store = await open();
+      const message = newMessage({ recipients: 2 });
+      await store.enqueue(message, { lease: true });
+      assert.ok(store.holdsLease({ id: message.id, index: 0 }) && store.holdsLease({ id: message.id, index: 1 }));
+      await store.settle([{ kind: "released", id: message.id, index: 0, due: Date.now() }], []);
+      await store.lease(Date.now(), 10);
+      assert.ok(store.holdsLease({ id: message.id, index: 0 }));
     });
   });
-}
-
-async function fillUp(store: QueueStore, disk: string): Promise<void> {
-  const accepted: MessageId[] = [];
-  const errors: unknown[] = [];
-  const fill = async () => {
-    while (errors.length === 0) {
-      const message = newMessage({ size: 20_000 });
-      try {
-        await store.enqueue(message, { lease: true });
-        accepted.push(message.id);
-      } catch (thrown) {
-        errors.push(thrown);
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: 8 }, fill));
-  for (const error of errors) fails("full")(error);
-  writeFill(disk);
-  const large = async () => {
-    const writer = store.receive();
-    try {
-      await writer.write(new Uint8Array(1_000_000));
-      await writer.finish();
-    } finally {
-      writer.discard();
-    }
-  };
-  await assert.rejects(large(), fails("full"));
-  assert.ok(accepted.length > 0);
-  assert.equal((await store.list({ limit: 10_000 })).length, accepted.length);
-  rmSync(join(disk, "fill"));
-  rmSync(join(disk, "reserve"));
-  const gone = await store.settle(
-    accepted.slice(1).map((id) => finished(id)),
-    [],
-  );
-  assert.equal(gone.length, accepted.length - 1);
-  await store.enqueue(newMessage({ size: 20_000 }), { lease: true });
-  const first = accepted[0] as MessageId;
-  const content = await store.content(first);
-  assert.ok(content !== undefined && (await isIntact(first, content)));
-}
-
-/** A file system of 8 MB with 3 MB in reserve, or `undefined` (and the test skipped) where we may not mount one. */
-function smallDisk(t: TestContext, folder: string): string | undefined {
-  const disk = join(folder, "disk");
-  mkdirSync(disk);
-  try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=8m", "tmpfs", disk], { stdio: "pipe" });
-  } catch {
-    t.skip("mounting a small file system needs root");
-    return undefined;
-  }
-  writeFileSync(join(disk, "reserve"), new Uint8Array(3_000_000));
-  return disk;
-}
-
-/** Takes the last free octets of a disk. */
-function writeFill(disk: string): void {
-  for (const size of [1_000_000, 100_000, 4096, 1]) {
-    try {
-      for (;;) writeFileSync(join(disk, "fill"), new Uint8Array(size), { flag: "a" });
-    } catch {
-      // smaller pieces
-    }
-  }
 }

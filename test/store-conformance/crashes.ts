@@ -17,8 +17,8 @@ interface Heard {
 }
 
 /** Runs the work in a process of its own, kills it at the n-th line that begins with `word`, and tells what was heard of it. */
-async function killAt(opener: URL, folder: string, work: string, word: string, n: number): Promise<Heard> {
-  const child = spawn(process.execPath, [victim, opener.href, folder, work], { stdio: ["ignore", "pipe", "inherit"] });
+async function killAt(opener: URL, place: string, work: string, word: string, n: number): Promise<Heard> {
+  const child = spawn(process.execPath, [victim, opener.href, place, work], { stdio: ["ignore", "pipe", "inherit"] });
   const ended = new Promise((resolve) => child.once("exit", resolve));
   const tried = new Set<MessageId>();
   const done = new Set<MessageId>();
@@ -30,6 +30,8 @@ async function killAt(opener: URL, folder: string, work: string, word: string, n
     if (what === word && --left === 0) child.kill("SIGKILL");
   }
   await ended;
+  const { leasesRunOut }: StoreOpener = await import(opener.href);
+  await leasesRunOut(place);
   assert.ok(left <= 0, `the ${work} process ended by itself`);
   return { tried, done };
 }
@@ -38,9 +40,9 @@ async function all(store: QueueStore) {
   return store.list({ limit: 10_000 });
 }
 
-export function crashTests(openerUrl: URL, opener: StoreOpener, folder: () => string): void {
+export function crashTests(openerUrl: URL, opener: StoreOpener, at: () => string): void {
   const opened = async <T>(use: (store: QueueStore) => Promise<T>): Promise<T> => {
-    const store = await opener.open(folder());
+    const store = await opener.open(at());
     try {
       return await use(store);
     } finally {
@@ -52,29 +54,29 @@ export function crashTests(openerUrl: URL, opener: StoreOpener, folder: () => st
     test("while it takes messages in: what was answered is queued whole, what was not is queued whole or not at all", async () => {
       for (let round = 0; round < ROUNDS; round++) {
         const before = new Set(await opened(async (store) => (await all(store)).map(({ id }) => id)));
-        const { tried, done } = await killAt(openerUrl, folder(), "enqueue", "done", 1 + Math.floor(Math.random() * 200));
+        const { tried, done } = await killAt(openerUrl, at(), "enqueue", "done", 1 + Math.floor(Math.random() * 200));
         await opened(async (store) => {
           const after = await all(store);
           const ids = new Set(after.map(({ id }) => id));
           for (const id of [...before, ...done]) assert.ok(ids.has(id), `${id} is lost`);
           for (const id of ids) assert.ok(before.has(id) || tried.has(id), `${id} came from nowhere`);
-          let files = 0;
+          let large = 0;
           for (const { id, recipients, size } of after) {
             assert.equal(recipients.length, 2);
             const content = await store.content(id);
             assert.ok(content !== undefined && (await isIntact(id, content)), `${id} is damaged`);
-            if (size > BODY_FILE_THRESHOLD) files++;
+            if (size > BODY_FILE_THRESHOLD) large++;
           }
-          assert.equal(opener.bodyFiles(folder()).length, files, "files of bodies without a row are removed");
+          assert.equal(await opener.largeBodies(at()), large, "bodies without a row are removed");
         });
       }
     });
 
-    test("with a body file and no row: the file is removed", async () => {
-      await killAt(openerUrl, folder(), "receive", "done", 1);
-      assert.equal(opener.bodyFiles(folder()).length, 1);
+    test("with a large body and no row: the body is removed", async () => {
+      await killAt(openerUrl, at(), "receive", "done", 1);
+      assert.equal(await opener.largeBodies(at()), 1);
       await opened(async (store) => assert.deepEqual(await all(store), []));
-      assert.equal(opener.bodyFiles(folder()).length, 0);
+      assert.equal(await opener.largeBodies(at()), 0);
     });
 
     test("with leases: all is due at once", async () => {
@@ -82,7 +84,7 @@ export function crashTests(openerUrl: URL, opener: StoreOpener, folder: () => st
       await opened(async (store) => {
         for (let i = 0; i < 20; i++) await store.enqueue(newMessage({ arrived: now - i * 1000, recipients: 3 }), { lease: i % 2 === 0 });
       });
-      await killAt(openerUrl, folder(), "lease", "all", 1);
+      await killAt(openerUrl, at(), "lease", "all", 1);
       await opened(async (store) => {
         assert.equal((await store.stats()).active, 0);
         assert.equal(await store.nextDue(), now - 19_000);
@@ -98,7 +100,7 @@ export function crashTests(openerUrl: URL, opener: StoreOpener, folder: () => st
           await store.remove((await all(store)).map(({ id }) => id));
           for (let i = 0; i < 200; i++) made.push(await enqueued(store));
         });
-        const { done } = await killAt(openerUrl, folder(), "settle", "done", 1 + Math.floor(Math.random() * 150));
+        const { done } = await killAt(openerUrl, at(), "settle", "done", 1 + Math.floor(Math.random() * 150));
         await opened(async (store) => {
           const after = await all(store);
           const left = new Set(after.filter(({ from }) => from !== null).map(({ id }) => id));

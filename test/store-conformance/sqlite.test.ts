@@ -1,3 +1,6 @@
 import { storeConformance } from "./conformance.ts";
+import { embeddedStore } from "./embedded.ts";
 
-await storeConformance("SQLite", new URL("./sqlite.ts", import.meta.url));
+const opener = new URL("./sqlite.ts", import.meta.url);
+await storeConformance("SQLite", opener);
+await embeddedStore("SQLite", opener);

@@ -1,5 +1,5 @@
 /**
- * A process that works on a store until it is killed: `victim.ts <opener URL> <folder> <work>`. It writes a line before each thing it begins
+ * A process that works on a store until it is killed: `victim.ts <opener URL> <place> <work>`. It writes a line before each thing it begins
  * (`try`) and a line after each thing that was promised to be on disk (`done`), synchronously, so that no line is lost by the kill.
  */
 import { writeSync } from "node:fs";
@@ -7,12 +7,12 @@ import { bytesOf, newMessage, receive } from "./messages.ts";
 import { BODY_FILE_THRESHOLD, newMessageId, type QueueStore } from "./nouns.ts";
 import type { StoreOpener } from "./opener.ts";
 
-const [url, folder, work] = process.argv.slice(2) as [string, string, string];
+const [url, place, work] = process.argv.slice(2) as [string, string, string];
 const say = (...words: string[]) => void writeSync(1, `${words.join(" ")}\n`);
 const LARGE = BODY_FILE_THRESHOLD + 5000;
 
 const works: Record<string, (store: QueueStore) => Promise<unknown>> = {
-  /** Eight at once, every third with a body file, each with two recipients. */
+  /** Eight at once, every third with a large body, each with two recipients. */
   async enqueue(store) {
     let count = 0;
     const loop = async () => {
@@ -26,7 +26,7 @@ const works: Record<string, (store: QueueStore) => Promise<unknown>> = {
     };
     await Promise.all(Array.from({ length: 8 }, loop));
   },
-  /** A body file, and no row. */
+  /** A large body, and no row. */
   async receive(store) {
     await receive(store, bytesOf("A", LARGE));
     say("done", "A");
@@ -50,5 +50,5 @@ const works: Record<string, (store: QueueStore) => Promise<unknown>> = {
 };
 
 const opener: StoreOpener = await import(url);
-await works[work]?.(await opener.open(folder));
+await works[work]?.(await opener.open(place));
 setInterval(() => {}, 1000); // until it is killed

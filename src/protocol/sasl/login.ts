@@ -1,6 +1,6 @@
 /** LOGIN (draft-murchison-sasl-login): two prompts, never standardized, spoken by every mail program. */
 import { fromUtf8, utf8 } from "../../util/bytes.ts";
-import type { ClientMechanism, ServerMechanism, ServerStep } from "./mechanism.ts";
+import type { ClientMechanism, ClientMechanismStep, ServerMechanism, ServerStep } from "./mechanism.ts";
 
 const USERNAME = utf8("Username:");
 const PASSWORD = utf8("Password:");
@@ -18,7 +18,7 @@ export class LoginServer implements ServerMechanism {
       return { kind: "challenge", bytes: PASSWORD };
     }
     if (this.#user === "" || text === "") return { kind: "malformed", why: "empty user name or password" };
-    return { kind: "password", authorization: "", user: this.#user, password: text };
+    return { kind: "check", authorization: "", claim: { kind: "password", user: this.#user, password: text } };
   }
 }
 
@@ -32,12 +32,21 @@ export class LoginClient implements ClientMechanism {
   }
 
   /** None: some servers do not take the user name with the command. */
-  initial(): undefined {
-    return undefined;
+  initial(): ClientMechanismStep {
+    return { kind: "response" };
   }
 
   /** Servers word the prompts as they like, so they are answered in order. */
-  respond(_challenge: Uint8Array): Uint8Array | undefined {
-    return this.#answers.shift();
+  respond(_challenge: Uint8Array): ClientMechanismStep {
+    const bytes = this.#answers.shift();
+    return bytes === undefined ? { kind: "cancel", why: "LOGIN has two prompts, and the server has another" } : { kind: "response", bytes };
+  }
+
+  answered(): never {
+    throw new Error("LOGIN asks nothing");
+  }
+
+  done(): undefined {
+    return undefined;
   }
 }

@@ -39,7 +39,7 @@ test("credentials and content are never in it, wherever the bytes are cut", () =
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 8 }), (sizes) => {
       const lines: string[] = [];
-      const transcript = new Transcript((line) => lines.push(line));
+      const transcript = new Transcript((line) => lines.push(`${line.direction} ${line.text}`));
       for (const [way, text] of dialogue) {
         for (let at = 0, i = 0; at < text.length; i++) {
           const size = sizes[i % sizes.length] as number;
@@ -54,11 +54,22 @@ test("credentials and content are never in it, wherever the bytes are cut", () =
 
 test("AUTH PLAIN with an initial response, and content that is empty", () => {
   const lines: string[] = [];
-  const transcript = new Transcript((line) => lines.push(line));
+  const transcript = new Transcript((line) => lines.push(`${line.direction} ${line.text}`));
   transcript.sent(Buffer.from("AUTH PLAIN AGEAYg==\r\n"));
   transcript.received(Buffer.from("235 ok\r\n"));
   transcript.sent(Buffer.from("DATA\r\n"));
   transcript.received(Buffer.from("354 go\r\n"));
   transcript.sent(Buffer.from(".\r\n"));
   assert.deepEqual(lines, ["-> AUTH PLAIN ***", "<- 235 ok", "-> DATA", "<- 354 go", "-> (0 octets of content)", "-> ."]);
+});
+
+test("BDAT: the chunk is counted and not shown, wherever it is cut", () => {
+  for (let cut = 1; cut < 40; cut++) {
+    const lines: string[] = [];
+    const transcript = new Transcript((line) => lines.push(`${line.direction} ${line.text}`));
+    const said = Buffer.from("BDAT 11 LAST\r\nsecret\r\nx\r\nQUIT\r\nNOOP\r\n");
+    transcript.sent(said.subarray(0, cut));
+    transcript.sent(said.subarray(cut));
+    assert.deepEqual(lines, ["-> BDAT 11 LAST", "-> (11 octets of content)", "-> QUIT", "-> NOOP"]);
+  }
 });

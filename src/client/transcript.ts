@@ -1,5 +1,5 @@
 /**
- * The dialogue of a connection, line by line, for whoever wants to see it.
+ * The dialogue of a connection, line by line and with the time, for whoever wants to see it.
  *
  * Rules
  * 1. Nothing between AUTH and its last reply is shown but the mechanism's name.
@@ -7,59 +7,97 @@
  * 3. It listens at the stream and changes nothing.
  */
 import type { ByteStream, ClientStream, ClientTls, Dial, StreamHandler, TlsFacts } from "../util/byte-stream.ts";
-import { shown } from "./terminal.ts";
+import { fromLatin1, fromUtf8Lossy, latin1 } from "../util/bytes.ts";
+import { type Clock, systemClock } from "../util/clock.ts";
+
+export interface TranscriptLine {
+  /** "->" the client, "<-" the server, "*" what happened. */
+  readonly direction: "->" | "<-" | "*";
+  /** Without controls. */
+  readonly text: string;
+  /** Milliseconds since the connection was asked for. */
+  readonly elapsed: number;
+}
+
+/** `   12 ms -> EHLO client.test` */
+export function formatTranscriptLine({ direction, text, elapsed }: TranscriptLine): string {
+  return `${String(Math.round(elapsed)).padStart(6)} ms ${direction} ${text}`;
+}
+
+/** Controls, and what changes the direction of text, could write over what a person reads. */
+function shown(text: string): string {
+  return text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+/g, " ");
+}
 
 /** Characters of a line that are kept. */
 const LINE_LIMIT = 4096;
 const END_OF_CONTENT = "\r\n.\r\n";
 
 export class Transcript {
-  readonly #write: (line: string) => void;
+  readonly #hear: (line: TranscriptLine) => void;
+  readonly #clock: Clock;
+  #began = 0;
   #sent = "";
   #received = "";
   #state: "commands" | "auth" | "content" = "commands";
   #dataSent = false;
   #octets = 0;
+  /** Octets of a BDAT chunk that are still to come. */
+  #chunkLeft = 0;
   /** The last characters of the content, and the CRLF that the command before it ended in. */
   #tail = "";
 
-  constructor(write: (line: string) => void) {
-    this.#write = write;
+  constructor(hear: (line: TranscriptLine) => void, clock: Clock = systemClock) {
+    this.#hear = hear;
+    this.#clock = clock;
+    this.#began = clock.now();
   }
 
-  /** Dials as `dial` does, and listens. */
+  #write(direction: TranscriptLine["direction"], text: string): void {
+    this.#hear({ direction, text: shown(text), elapsed: this.#clock.now() - this.#began });
+  }
+
+  /** Dials as `dial` does, and listens: each connection has a transcript of its own. */
   over(dial: Dial): Dial {
     return async (target) => {
-      this.#write(`* connecting to ${target.host}:${target.port}`);
-      return new HeardStream(await dial(target), this);
+      const transcript = new Transcript(this.#hear, this.#clock);
+      transcript.#write("*", `connecting to ${target.host}:${target.port}`);
+      return new HeardStream(await dial(target), transcript);
     };
   }
 
   secured(tls: TlsFacts): void {
-    this.#write(`* inside TLS: ${tls.protocol} ${tls.cipher}, certificate ${tls.verified ? "verified" : "not verified"}`);
+    this.#write("*", `inside TLS: ${tls.protocol} ${tls.cipher}, certificate ${tls.verified ? "verified" : "not verified"}`);
   }
 
   sent(bytes: Uint8Array): void {
-    let text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
+    let text = fromLatin1(bytes);
     if (this.#state === "content") text = this.#content(text);
+    if (this.#chunkLeft > 0) text = this.#chunk(text);
     if (text === "") return;
     this.#sent += text;
     for (let end = this.#sent.indexOf("\n"); end !== -1; end = this.#sent.indexOf("\n")) {
-      this.#command(this.#sent.slice(0, end).replace(/\r$/, ""));
+      const line = this.#sent.slice(0, end).replace(/\r$/, "");
       this.#sent = this.#sent.slice(end + 1);
+      this.#command(line);
+      if (this.#chunkLeft > 0) this.#sent = this.#chunk(this.#sent);
     }
     this.#sent = this.#sent.slice(0, LINE_LIMIT);
   }
 
   #command(line: string): void {
-    if (this.#state === "auth") return this.#write("-> ***");
+    if (this.#state === "auth") return this.#write("->", "***");
     const [, auth] = /^(AUTH \S+)/i.exec(line) ?? [];
     if (auth !== undefined) {
       this.#state = "auth";
-      return this.#write(`-> ${auth}${line.length > auth.length ? " ***" : ""}`);
+      return this.#write("->", `${auth}${line.length > auth.length ? " ***" : ""}`);
     }
     if (/^DATA$/i.test(line)) this.#dataSent = true;
-    this.#write(`-> ${shown(Buffer.from(line, "latin1").toString("utf8"))}`);
+    this.#write("->", fromUtf8Lossy(latin1(line)));
+    const [, size] = /^BDAT (\d+)/i.exec(line) ?? [];
+    if (size === undefined) return;
+    this.#chunkLeft = Number(size);
+    this.#write("->", `(${size} octets of content)`);
   }
 
   /** Counts content; gives back what follows its end. */
@@ -72,14 +110,21 @@ export class Transcript {
       return "";
     }
     const after = end + END_OF_CONTENT.length - this.#tail.length;
-    this.#write(`-> (${Math.max(0, this.#octets + after - 3)} octets of content)`);
-    this.#write("-> .");
+    this.#write("->", `(${Math.max(0, this.#octets + after - 3)} octets of content)`);
+    this.#write("->", ".");
     this.#state = "commands";
     return text.slice(after);
   }
 
+  /** What follows the chunk. */
+  #chunk(text: string): string {
+    const taken = Math.min(this.#chunkLeft, text.length);
+    this.#chunkLeft -= taken;
+    return text.slice(taken);
+  }
+
   received(bytes: Uint8Array): void {
-    this.#received += Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
+    this.#received += fromLatin1(bytes);
     for (let end = this.#received.indexOf("\n"); end !== -1; end = this.#received.indexOf("\n")) {
       this.#reply(this.#received.slice(0, end).replace(/\r$/, ""));
       this.#received = this.#received.slice(end + 1);
@@ -95,7 +140,7 @@ export class Transcript {
       this.#octets = 0;
       this.#tail = "\r\n";
     }
-    this.#write(`<- ${shown(Buffer.from(line, "latin1").toString("utf8"))}`);
+    this.#write("<-", fromUtf8Lossy(latin1(line)));
   }
 }
 
