@@ -58,7 +58,13 @@ export async function messageFor(message: ClientMessage, accept: Accepted = {}):
     messageId: `${newMessageId(now)}.${newMessageId(now).slice(9)}@${domainFor(message)}`,
     boundary: newMessageId(now),
   };
-  let written = { accept, composed: compose(message, { ...options, accept }) };
+  const composed = (wanted: Accepted): Composed => {
+    const made = compose(message, { ...options, accept: wanted });
+    // BDAT has to say beforehand how much comes: what nobody knows the size of goes by DATA, as text.
+    const unsized = made.facts.binary === true && made.facts.size === undefined;
+    return unsized ? compose(message, { ...options, accept: { ...wanted, binaryMime: false } }) : made;
+  };
+  let written = { accept, composed: composed(accept) };
   const { from, to, messageId, replayable } = written.composed;
   return {
     from,
@@ -68,7 +74,7 @@ export async function messageFor(message: ClientMessage, accept: Accepted = {}):
     replayable,
     write: (wanted) => {
       if (!("raw" in message) && !isSame(written.accept, wanted)) {
-        written = { accept: wanted, composed: compose(message, { ...options, accept: wanted }) };
+        written = { accept: wanted, composed: composed(wanted) };
       }
       return { content: written.composed.content, facts: factsOf(written.composed, wanted) };
     },

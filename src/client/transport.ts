@@ -16,6 +16,7 @@ import { type AttemptResult, isWorthAnotherTry, reportOf } from "./attempt-resul
 import { cachedToken } from "./credentials.ts";
 import { SmtpError } from "./error.ts";
 import { type ClientMessage, type MadeMessage, messageFor } from "./message-input.ts";
+import type { Lease, Pool } from "./pool.ts";
 import { RateLimit } from "./rate-limit.ts";
 import { defaultRetry, noRetry, type RetryOptions, retryDelay } from "./retry.ts";
 import { type Route, Routes } from "./routes.ts";
@@ -183,9 +184,9 @@ export class Transport implements Sender {
   async #attempt(route: Route, made: MadeMessage, indices: readonly number[], options: SendOptions): Promise<Attempted> {
     const to = indices.map((index) => made.to[index] as Mailbox);
     for (let fresh = false; ; fresh = true) {
-      let lease: Awaited<ReturnType<Route["pool"]["take"]>>;
+      let lease: Lease;
       try {
-        lease = await route.pool.take(fresh);
+        lease = await takeUnlessAborted(route.pool, fresh, options.signal);
       } catch (error) {
         if (!(error instanceof SmtpError)) throw error;
         return { host: error.host, results: to.map(() => ({ kind: "failed", error })) };
@@ -193,7 +194,6 @@ export class Transport implements Sender {
       const { connection, used } = lease;
       if (!this.#portable) this.#accept = acceptedBy(connection.capabilities);
       try {
-        options.signal?.throwIfAborted(); // given up while it waited for the connection
         const { results, size } = await transact(connection, made, to, this.#options, options);
         const dead = used > 0 && results.every((result) => result.kind === "lost" && result.state !== "content");
         if (!dead || options.signal?.aborted) return { host: connection.place, results, ...(size === undefined ? {} : { size }) };
@@ -218,6 +218,28 @@ export class Transport implements Sender {
       signal?.addEventListener("abort", stop, { once: true });
     });
   }
+}
+
+/** A connection, unless the caller gives up while it is waited for; it is then given back when it comes. */
+function takeUnlessAborted(pool: Pool, fresh: boolean, signal: AbortSignal | undefined): Promise<Lease> {
+  const taking = pool.take(fresh);
+  if (signal === undefined) return taking;
+  return new Promise((resolve, reject) => {
+    const stop = (): void => {
+      reject(signal.reason);
+      taking.then(
+        (lease) => pool.give(lease),
+        () => {},
+      );
+    };
+    if (signal.aborted) return stop();
+    signal.addEventListener("abort", stop, { once: true });
+    taking
+      .then((lease) => {
+        if (!signal.aborted) resolve(lease);
+      }, reject)
+      .finally(() => signal.removeEventListener("abort", stop));
+  });
 }
 
 function withCachedToken(options: TransportOptions, clock: Clock): TransportOptions {

@@ -23,6 +23,7 @@ const everything = [
 const binding = { "tls-exporter": utf8("b") };
 const withPassword: Credentials = { user: "u", password: "secret" };
 const wrong = reply(535, "5.7.8", "no");
+const unknown = reply(504, "5.5.4", "not this one");
 const challenge = (text: string): Reply => reply(334, encodeBase64(utf8(text)));
 
 function place(mechanisms: readonly string[], rest: Partial<LoginPlace> = {}): LoginPlace {
@@ -39,14 +40,14 @@ const failureOf = (step: ClientLoginStep) => (step.kind === "failed" ? step.fail
 const saidIn = (step: ClientLoginStep): string => fromUtf8Lossy(decodeBase64(lineOf(step).split(" ").at(-1) as string) ?? utf8("?"));
 
 /** The names that are tried, each refused for good. */
-function tried(credentials: Credentials, where: LoginPlace): string[] {
+function tried(credentials: Credentials, where: LoginPlace, refusal = unknown): string[] {
   const names: string[] = [];
   let { login, step } = begin(credentials, where);
   while (step.kind !== "failed") {
     if (step.kind === "ask") step = login.answered({ kind: "token", token: "t" });
     else {
       names.push(lineOf(step).split(" ")[1] as string);
-      step = login.replied(wrong);
+      step = login.replied(refusal);
     }
   }
   return names;
@@ -66,7 +67,13 @@ describe("choosing", () => {
     assert.deepEqual(tried(withPassword, place(everything, { secured: false })), scram);
     assert.deepEqual(tried(withPassword, place(everything, { secured: false, passwordInClear: true })), [...scram, "PLAIN", "LOGIN"]);
     assert.deepEqual(tried({ user: "u", external: true }, place(everything)), ["EXTERNAL"]);
-    assert.deepEqual(tried({ ...withPassword, bearer: true }, place(["PLAIN", "XOAUTH2"])), ["XOAUTH2", "XOAUTH2", "PLAIN"]);
+    assert.deepEqual(tried({ ...withPassword, bearer: true }, place(["PLAIN", "XOAUTH2"])), ["XOAUTH2", "PLAIN"]);
+  });
+
+  test("a wrong password is tried once by a proof and once as itself, and no more", () => {
+    assert.deepEqual(tried(withPassword, place(everything), wrong), ["SCRAM-SHA-256", "PLAIN"]);
+    assert.deepEqual(tried(withPassword, place(["LOGIN", "PLAIN"]), wrong), ["PLAIN"]);
+    assert.deepEqual(tried({ ...withPassword, bearer: true }, place(["PLAIN", "XOAUTH2"]), wrong), ["XOAUTH2", "XOAUTH2", "PLAIN"]);
   });
 
   test("what is named, in its order; CRAM-MD5 only so", () => {
@@ -98,7 +105,7 @@ describe("choosing", () => {
     assert.equal(header(["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"], { channelBinding: binding }), "p=t");
     const { login, step } = begin(withPassword, place(["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"], { channelBinding: binding }));
     assert.match(saidIn(step), /^p=tls-exporter,,/);
-    assert.match(saidIn(login.replied(wrong)), /^n,,/);
+    assert.match(saidIn(login.replied(unknown)), /^n,,/);
   });
 
   test("a mechanism of the caller's own is used instead, and keeps its privacy", () => {

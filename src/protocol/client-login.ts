@@ -181,6 +181,10 @@ export class ClientLogin {
       this.#askedAgain = true;
       return this.#start(candidate, true);
     }
+    // RFC 4954 6: 535 says that the credentials are wrong. What checks the same in another way would be counted as another guess; a server that has no
+    // SCRAM keys of this user may still know the password itself.
+    if (answer.code === 535 && candidate.reveals !== "token")
+      this.#candidates = this.#candidates.filter(({ reveals }) => reveals !== candidate.reveals);
     return this.#next();
   }
 

@@ -411,3 +411,27 @@ ${bye}`,
       },
     ));
 });
+
+describe("streams", () => {
+  async function* gigabyte(size: number) {
+    const chunk = new Uint8Array(65_536).fill(120);
+    for (let sent = 0; sent < size; sent += chunk.length) yield chunk;
+  }
+
+  it("of unknown size go by DATA as text, whatever the server offers", () =>
+    against(
+      `<- 220 mx\n-> EHLO *\n<- 250-mx\n<- 250-8BITMIME\n<- 250-BINARYMIME\n<- 250 CHUNKING\n-> MAIL FROM:<a@b.test>\n<- 250 ok\n-> RCPT *\n<- 250 ok\n-> DATA\n<- 354 go\ncontent\n<- 250 ok\n${bye}`,
+      {},
+      async (transport, server) => {
+        await transport.send({ ...draft, attachments: [{ filename: "a.bin", content: gigabyte(100_000) }] });
+        assert.match(server.texts[0] ?? "", /Content-Transfer-Encoding: base64/);
+      },
+    ));
+
+  it("given up while a connection is waited for, a message is not sent", () =>
+    against(`<- 220 mx\n-> EHLO *\nsilence\n`, { timeouts: { ehlo: 300 }, retry: false }, async (transport) => {
+      const begun = performance.now();
+      await assert.rejects(transport.send(draft, { signal: AbortSignal.timeout(30) }));
+      assert.ok(performance.now() - begun < 290);
+    }));
+});
