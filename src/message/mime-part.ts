@@ -18,7 +18,7 @@ import { foldField } from "./encoded-word.ts";
 import { contentFacts } from "./facts.ts";
 import type { MediaType } from "./media-type.ts";
 import { formatFallback, formatParameter } from "./parameters.ts";
-import { encodeQuotedPrintable, endWithLine } from "./quoted-printable.ts";
+import { encodeQuotedPrintable, endWithLine, quotedPrintableText } from "./quoted-printable.ts";
 import type { Read, StreamPiece } from "./source.ts";
 
 /** What a part needs of the server, as RFC 2045 2.7 to 2.9 name it; each needs what those before it need. */
@@ -73,6 +73,10 @@ export function textPart(part: TextPart, accept: Accepted): MimePart {
     const body = part.alone === true && text !== "" && !text.endsWith("\r\n") ? `${text}\r\n` : text;
     return ascii ? { header, body: [body], domain: "7bit" } : { header: header + encodingField("8bit"), body: [body], domain: "8bit" };
   }
+  if (ascii && part.encoding !== "base64" && isMostlyPlain(text)) {
+    const encoded = quotedPrintableText(part.alone === true && text !== "" && !text.endsWith("\r\n") ? `${text}\r\n` : text);
+    if (encoded !== undefined) return { header: header + encodingField("quoted-printable"), body: [encoded], domain: "7bit" };
+  }
   const bytes = part.alone === true ? endWithLine(utf8(text)) : utf8(text);
   const encoding = part.encoding ?? lighterEncoding(bytes);
   const body = encoding === "base64" ? encodeBase64Lines(bytes) : encodeQuotedPrintable(bytes);
@@ -95,6 +99,13 @@ function linesFit(text: string, ascii: boolean): boolean {
     start = end + 2;
   }
   return true;
+}
+
+/** Of its characters so few are escaped that quoted-printable is the lighter encoding, as `lighterEncoding` has it; controls are not counted. */
+function isMostlyPlain(text: string): boolean {
+  let escapes = 0;
+  for (let at = text.indexOf("="); at >= 0; at = text.indexOf("=", at + 1)) escapes++;
+  return 2 * escapes <= 0.33 * text.length;
 }
 
 /** 1 for an octet that quoted-printable escapes, as a rule. */

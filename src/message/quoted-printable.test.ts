@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { concat, fromLatin1, latin1 } from "../util/bytes.ts";
 import { contentText, cut, decodeQuotedPrintable } from "./contents.test.ts";
-import { encodeQuotedPrintable, QuotedPrintableEncoder } from "./quoted-printable.ts";
+import { encodeQuotedPrintable, QuotedPrintableEncoder, quotedPrintableText } from "./quoted-printable.ts";
 
 const encode = (text: string) => fromLatin1(encodeQuotedPrintable(latin1(text)));
 
@@ -29,4 +29,14 @@ test("decoding gives the input back; lines stay within 76; no cut matters", () =
     }),
     { numRuns: 500 },
   );
+});
+
+test("a text of ASCII is encoded the same as its octets; another is left to the octets", () => {
+  const pieces = fc.constantFrom("a", "bcdefghij", "=", "-", " ", "\t", "\r\n", ".");
+  fc.assert(
+    fc.property(fc.array(pieces, { maxLength: 300 }), (texts) => {
+      assert.equal(quotedPrintableText(texts.join("")), encode(texts.join("")));
+    }),
+  );
+  for (const text of ["\xe9", "\0", "a\rb", "a\nb", "\r", "\n\r"]) assert.equal(quotedPrintableText(text), undefined);
 });

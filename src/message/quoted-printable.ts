@@ -117,6 +117,40 @@ function endsLine(bytes: Uint8Array, at: number): boolean {
   return at === bytes.length || (bytes[at] === CR && bytes[at + 1] === LF);
 }
 
+/**
+ * A text of ASCII without controls but tabs and CRLF, encoded: what the encoder gives, but by the engine's own string operations. `undefined` for another
+ * text.
+ */
+export function quotedPrintableText(text: string): string | undefined {
+  if (/[^\t\r\n\x20-\x7e]/.test(text) || /\r(?!\n)|(?<!\r)\n/.test(text)) return undefined;
+  return text.replaceAll("=", "=3D").split("\r\n").map(foldedLine).join("\r\n");
+}
+
+/** One line, with soft breaks where it is too long; its "=" are escaped already. */
+function foldedLine(line: string): string {
+  const end = line.length - 1;
+  const blank = line.endsWith(" ") ? "=20" : line.endsWith("\t") ? "=09" : undefined;
+  const whole = blank === undefined ? line : line.slice(0, end) + blank;
+  if (whole.length <= LAST_COLUMN) return whole;
+  let out = "";
+  let at = 0;
+  let begins = "";
+  while (whole.length - at + begins.length > LAST_COLUMN) {
+    let cut = at + LAST_COLUMN - begins.length;
+    // An escape is not parted.
+    if (whole[cut - 1] === "=") cut--;
+    else if (whole[cut - 2] === "=") cut -= 2;
+    out += `${begins}${whole.slice(at, cut)}=\r\n`;
+    at = cut;
+    begins = "";
+    if (whole[at] === "-") {
+      begins = "=2D";
+      at++;
+    }
+  }
+  return out + begins + whole.slice(at);
+}
+
 /** A whole text encoded. */
 export function encodeQuotedPrintable(bytes: Uint8Array): Uint8Array {
   const encoder = new QuotedPrintableEncoder();

@@ -16,7 +16,7 @@ import { HEADER_SECTION_LIMIT, HeaderReader, type HeaderSection, readHeaderSecti
 import { checkedBody, domainOf, type MimePart } from "./mime-part.ts";
 import type { Read, StreamPiece } from "./source.ts";
 
-const hidden = ["bcc", "resent-bcc"];
+const hiddenFields = ["bcc", "resent-bcc"];
 
 export interface RawContent {
   readonly pieces: readonly Piece[];
@@ -27,12 +27,15 @@ export interface RawContent {
 
 /** A raw message in memory; the caller's bytes are left as they are. Throws a `ComposeError`. */
 export function rawContent(bytes: Uint8Array, lineEnds: "crlf" | "keep"): RawContent {
-  const whole = lineEnds === "crlf" ? mendedLineEnds(bytes) : bytes;
+  const before = contentFacts([bytes]);
+  // Where nothing is binary no CR or LF stands alone.
+  const whole = lineEnds === "crlf" && before.binary ? mendedLineEnds(bytes) : bytes;
   const { section, body } = readHeaderSection(whole);
   checkedSection(section);
-  const pieces = hides(section) ? [...section.without(hidden), section.whole.subarray(section.bytes.length), body] : [whole];
+  const hidden = hides(section);
+  const pieces = hidden ? [...section.without(hiddenFields), section.whole.subarray(section.bytes.length), body] : [whole];
   const chunks = pieces.filter((piece) => piece.length > 0);
-  return { pieces: chunks, facts: contentFacts(chunks), section };
+  return { pieces: chunks, facts: hidden || whole !== bytes ? contentFacts(chunks) : before, section };
 }
 
 /** A raw message that is read while it is sent. */
@@ -68,7 +71,7 @@ async function* readRaw(source: StreamPiece, lineEnds: "crlf" | "keep"): AsyncGe
     const { section, rest } = reader.finish();
     checkedSection(section);
     inHeader = false;
-    const kept = hides(section) ? [...section.without(hidden), section.whole.subarray(section.bytes.length)] : [section.whole];
+    const kept = hides(section) ? [...section.without(hiddenFields), section.whole.subarray(section.bytes.length)] : [section.whole];
     return [...kept, ...rest].filter((chunk) => chunk.length > 0);
   };
   for await (const chunk of source.open()) {
@@ -84,7 +87,7 @@ async function* readRaw(source: StreamPiece, lineEnds: "crlf" | "keep"): AsyncGe
   } else if (last.length > 0) yield last;
 }
 
-const hides = (section: HeaderSection): boolean => hidden.some((name) => section.has(name));
+const hides = (section: HeaderSection): boolean => hiddenFields.some((name) => section.has(name));
 
 function checkedSection(section: HeaderSection): void {
   if (section.ending === "limit") throw new ComposeError("raw", `its header section is longer than ${HEADER_SECTION_LIMIT} octets`);
