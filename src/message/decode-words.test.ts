@@ -27,7 +27,7 @@ test("what is encoded here is decoded here, whatever it is", () => {
   const part = fc.oneof(
     fc.string({ unit: "grapheme", maxLength: 40 }),
     fc.string({ unit: "binary", maxLength: 10 }),
-    fc.constantFrom("=?utf-8?Q?a?=", "=?", "?=", "  ", "_", "=20", "👨‍👩‍👧", "x".repeat(1000)),
+    fc.constantFrom("=?utf-8?Q?a?=", "=?", "?=", "  ", "\t", "_", "=20", "👨‍👩‍👧", "x".repeat(1000)),
   );
   fc.assert(
     fc.property(fc.array(part, { maxLength: 8 }), fc.constantFrom("ascii" as const, "utf8" as const), (parts, style) => {

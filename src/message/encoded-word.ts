@@ -48,10 +48,10 @@ function encodeText(text: string, room: number, style: HeaderStyle): string[] {
   if (first < 0) return words;
   const last = words.findLastIndex((word) => needsEncodedWord(word, style));
   const span = words.slice(first, last + 1).join("");
-  // The space before the first encoded word parts it from what stands before.
+  // The blank before the first encoded word parts it from what stands before.
   const lead = first === 0 ? 0 : 1;
   const encoded = encodeWords(span.slice(lead), first === 0 ? room : ENCODED_WORD_LIMIT).map((word, i) =>
-    i === 0 && first === 0 ? word : ` ${word}`,
+    i === 0 ? span.slice(0, lead) + word : ` ${word}`,
   );
   return [...words.slice(0, first), ...encoded, ...words.slice(last + 1)];
 }
