@@ -15,7 +15,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { composers } from "./compose.ts";
 import { accepting, endToEnd, type Figure, type Run, type Setting } from "./measure.ts";
-import { clients } from "./sending.ts";
+import { attachments, clients } from "./sending.ts";
 import { haraka } from "./servers/haraka.ts";
 import { postfix } from "./servers/postfix.ts";
 import { postrider } from "./servers/postrider.ts";
@@ -35,6 +35,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   P3: { title: "durable accept against discarding without a disk", contenders: () => servers([smtpServer()], accepting) },
   P4: { title: "client: composed text and HTML of 10 KB, a pool of 16, to smtp-sink", contenders: () => clients("P4") },
   P5: { title: "client: raw, 10 KB, a pool of 16, to smtp-sink", contenders: () => clients("P5") },
+  "1GB": { title: "client: one attachment of 1 GB out of a file; see its memory", contenders: () => attachments() },
   P10: { title: "composing alone: text, HTML and 1 MB attached", contenders: () => composers("1MB") },
   "P10-10KB": { title: "composing alone: text and HTML of 10 KB", contenders: () => composers("10KB") },
 };
