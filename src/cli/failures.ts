@@ -37,6 +37,7 @@ const storeFailures: Readonly<Record<string, readonly [ExitCode, string]>> = {
   full: [exitCodes.temporary, "Make room on the disk; nothing was lost."],
   newer: [exitCodes.software, "Run the newer Postrider again: this one must not touch its data."],
   corrupt: [exitCodes.software, "Nothing was changed. Restore the folder from a backup, or set it aside and start with an empty one."],
+  unsafe: [exitCodes.config, "Change that setting of the database; nothing was touched."],
   io: [exitCodes.cannotCreate, "Check that the folder exists and that this user may read and write it."],
 };
 

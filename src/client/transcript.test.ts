@@ -73,3 +73,13 @@ test("BDAT: the chunk is counted and not shown, wherever it is cut", () => {
     assert.deepEqual(lines, ["-> BDAT 11 LAST", "-> (11 octets of content)", "-> QUIT", "-> NOOP"]);
   }
 });
+
+test("a challenge of SCRAM is not shown: with it one could try passwords", () => {
+  const lines: string[] = [];
+  const transcript = new Transcript((line) => lines.push(`${line.direction} ${line.text}`));
+  transcript.sent(Buffer.from("AUTH SCRAM-SHA-256 biwsbj11LHI9eA==\r\n"));
+  transcript.received(Buffer.from("334 cj14eSxzPXEsaT00MDk2\r\n"));
+  transcript.sent(Buffer.from("Yz1iaXdz\r\n"));
+  transcript.received(Buffer.from("235 2.7.0 ok\r\n"));
+  assert.deepEqual(lines, ["-> AUTH SCRAM-SHA-256 ***", "<- 334 ***", "-> ***", "<- 235 2.7.0 ok"]);
+});

@@ -2,7 +2,7 @@
  * The dialogue of a connection, line by line and with the time, for whoever wants to see it.
  *
  * Rules
- * 1. Nothing between AUTH and its last reply is shown but the mechanism's name.
+ * 1. Nothing between AUTH and its last reply is shown but the mechanism's name and LOGIN's prompts.
  * 2. Content is counted, not shown.
  * 3. It listens at the stream and changes nothing.
  */
@@ -40,6 +40,8 @@ export class Transcript {
   #sent = "";
   #received = "";
   #state: "commands" | "auth" | "content" = "commands";
+  /** The challenges are LOGIN's prompts: those of SCRAM would let one try passwords. */
+  #prompts = false;
   #dataSent = false;
   #octets = 0;
   /** Octets of a BDAT chunk that are still to come. */
@@ -90,6 +92,7 @@ export class Transcript {
     const [, auth] = /^(AUTH \S+)/i.exec(line) ?? [];
     if (auth !== undefined) {
       this.#state = "auth";
+      this.#prompts = /^AUTH LOGIN$/i.test(auth);
       return this.#write("->", `${auth}${line.length > auth.length ? " ***" : ""}`);
     }
     if (/^DATA$/i.test(line)) this.#dataSent = true;
@@ -140,7 +143,8 @@ export class Transcript {
       this.#octets = 0;
       this.#tail = "\r\n";
     }
-    this.#write("<-", fromUtf8Lossy(latin1(line)));
+    const hidden = this.#state === "auth" && !this.#prompts && line.length > 4;
+    this.#write("<-", hidden ? "334 ***" : fromUtf8Lossy(latin1(line)));
   }
 }
 

@@ -6,7 +6,8 @@
  *   tls = "none"               and the other ServerSessionOptions by their names: maxSize, maxRecipients, maxErrors, leniencies, ...
  *   local = ["here.test"]      domains taken on 25; others, but for postmaster: 550 5.7.1
  *   refuse = ["x@here.test"]   recipients answered 550 5.1.1;  defer = [...]  450 4.2.1;  refuseSender = [...]  550 5.7.1
- *   users = {"user": "pass"}   who may log in
+ *   users = {"user": "pass"}   who may log in; tokens = {"token": "user"}; certificate = "user": whose the client's certificate is.
+ *                              SCRAM asks for a salt, and every proof is wrong
  *   data = "451 4.3.0 Later"   answers DATA, or the first BDAT;  stored = "452 4.3.1 Full"  answers the end of the content
  *   abort = "452 4.3.1 Full"   the content is given up when its first piece comes
  *   greeting = "late"          the server greets only at the step `greet`;  greeting = "554 5.3.2 No"  turns the client away
@@ -25,6 +26,7 @@ import assert from "node:assert/strict";
 import { formatReversePath, type Recipient } from "../../src/mail/envelope.ts";
 import { formatMailbox, type Mailbox } from "../../src/mail/mailbox.ts";
 import { type Reply, reply, replyFromLines } from "../../src/mail/reply.ts";
+import type { LoginClaim } from "../../src/protocol/sasl/mechanism.ts";
 import { type MailCommand, type ServerEvent, ServerSession, type ServerSessionOptions } from "../../src/protocol/server-session.ts";
 import { fromLatin1, latin1, utf8 } from "../../src/util/bytes.ts";
 import { type Manner, Transcript } from "./replay.ts";
@@ -37,6 +39,8 @@ interface Policy {
   readonly defer?: readonly string[];
   readonly refuseSender?: readonly string[];
   readonly users?: Readonly<Record<string, string>>;
+  readonly tokens?: Readonly<Record<string, string>>;
+  readonly certificate?: string;
   readonly data?: string;
   readonly stored?: string;
   readonly abort?: string;
@@ -68,9 +72,9 @@ class ServerReplay {
   #content = "";
 
   constructor(dialogue: Dialogue, manner: Manner) {
-    const { port, local, refuse, defer, refuseSender, users, data, stored, abort, greeting, ...options } = dialogue.config as Policy &
-      Partial<ServerSessionOptions>;
-    const policy = { port, local, refuse, defer, refuseSender, users, data, stored, abort, greeting };
+    const { port, local, refuse, defer, refuseSender, users, tokens, certificate, data, stored, abort, greeting, ...options } =
+      dialogue.config as Policy & Partial<ServerSessionOptions>;
+    const policy = { port, local, refuse, defer, refuseSender, users, tokens, certificate, data, stored, abort, greeting };
     this.#policy = Object.fromEntries(Object.entries(policy).filter(([, value]) => value !== undefined));
     this.#dialogue = dialogue;
     this.#manner = manner;
@@ -122,13 +126,12 @@ class ServerReplay {
         this.#handshake = true;
         return;
       case "auth": {
-        const { authorization, claim } = event;
-        if (claim.kind !== "password") throw new Error("the dialogues have passwords alone");
-        const good = authorization === "" && this.#policy.users?.[claim.user] === claim.password;
-        return good ? this.#session.authenticated(claim.user) : this.#session.refuse(reply(535, "5.7.8", "Wrong user name or password"));
+        const account = this.#accountOf(event.claim);
+        const good = account !== undefined && (event.authorization === "" || event.authorization === account);
+        return good ? this.#session.authenticated(account) : this.#session.refuse(reply(535, "5.7.8", "Wrong user name or password"));
       }
       case "salt":
-        throw new Error("the dialogues have no SCRAM");
+        return this.#session.salted({ salt: latin1("salt"), iterations: 4096 });
       case "mail":
         return this.#answer(this.#sender(event.mail), () => {
           this.#mail = event.mail;
@@ -149,6 +152,20 @@ class ServerReplay {
         return this.#forget();
       case "refused":
         return;
+    }
+  }
+
+  #accountOf(claim: LoginClaim): string | undefined {
+    const { users = {}, tokens = {}, certificate } = this.#policy;
+    switch (claim.kind) {
+      case "password":
+        return users[claim.user] === claim.password ? claim.user : undefined;
+      case "token":
+        return claim.user === "" || tokens[claim.token] === claim.user ? tokens[claim.token] : undefined;
+      case "certificate":
+        return certificate;
+      case "scram":
+        return undefined;
     }
   }
 

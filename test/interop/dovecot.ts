@@ -109,6 +109,12 @@ service auth {
     mode = 0666
   }
 }
+# Who fails is made to wait for as long as anvil counts.
+service anvil {
+  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
+}
 service lmtp {
   unix_listener test-lmtp {
     mode = 0666
