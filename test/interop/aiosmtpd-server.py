@@ -171,7 +171,8 @@ async def main():
     await listen("misbound", SMTP, Handler("misbound", misbound=True), tls, **implicit)
     await listen("stripped", SMTP, Handler("stripped", plus=False), tls, **implicit)
     await listen("plain", SMTP, Handler("plain"), auth_exclude_mechanism=["PLAIN", "LOGIN"])
-    await listen("lmtpTls", LMTP, Handler("lmtpTls"), tls_context=tls, require_starttls=True, enable_SMTPUTF8=True, **login)
+    # Not `require_starttls`: it would refuse LHLO too, for it knows EHLO alone as what may come before STARTTLS.
+    await listen("lmtpTls", LMTP, Handler("lmtpTls"), tls_context=tls, enable_SMTPUTF8=True, **login)
     lmtp = os.path.join(FOLDER, "lmtp")
     await loop.create_unix_server(lambda: LMTP(Handler("lmtp"), enable_SMTPUTF8=True, **common), lmtp)
     tell({"ports": ports, "lmtp": lmtp})
