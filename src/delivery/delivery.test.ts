@@ -67,7 +67,7 @@ function message(to: readonly string[], text = "Subject: x\r\n\r\nbody\r\n", bod
   return {
     id: "1M00000000000000",
     envelope: { reversePath: { localPart: "a", domain: "from.test" }, body, smtpUtf8: false },
-    recipients: to.map((localPart, index) => ({ mailbox: { localPart, domain: "d.test" }, index, attempts: 0 })),
+    recipients: to.map((localPart, index) => ({ mailbox: { localPart, domain: "d.test" }, index, attempts: 0, delayTold: false })),
     content: memoryContent(chunks),
     facts: contentFacts(chunks),
     origin: { kind: "local" },

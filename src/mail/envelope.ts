@@ -28,7 +28,26 @@ export interface Recipient {
   readonly originalRecipient?: OriginalRecipient;
 }
 
-export interface Envelope {
+/** RFC 2852 BY: when it should be there, and what becomes of it where it is not. */
+export interface DeliverBy {
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  /** return: sent back with 5.4.7. notify: a delay is reported, and delivery goes on. */
+  readonly mode: "return" | "notify";
+  /** Each relay that hands it on where BY is not known reports that (4.1.2). */
+  readonly trace: boolean;
+}
+
+/** What few messages ask for: kept in the queue as one value. */
+export interface EnvelopeExtras {
+  /** RFC 6710 MT-PRIORITY, -9 to 9; 0 where it was not named. */
+  readonly priority?: number;
+  readonly deliverBy?: DeliverBy;
+  /** RFC 4865 HOLDFOR and HOLDUNTIL: not tried before, in milliseconds since 1970. Retries and expiry count from here. */
+  readonly holdUntil?: number;
+}
+
+export interface Envelope extends EnvelopeExtras {
   readonly reversePath: ReversePath;
   readonly recipients: readonly Recipient[];
   readonly body: BodyType;

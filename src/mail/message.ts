@@ -36,6 +36,8 @@ export interface QueuedRecipient extends Recipient {
   readonly index: number;
   /** Attempts that have ended. */
   readonly attempts: number;
+  /** Its delay has been reported to the sender: once is enough. */
+  readonly delayTold: boolean;
 }
 
 /** What a lease hands out: one message and those of its recipients that are due and go the same way. */
@@ -47,6 +49,14 @@ export interface QueuedMessage {
   readonly facts: ContentFacts;
   readonly origin: Origin;
   readonly arrived: number;
+}
+
+/** A step of MT-PRIORITY above 0 counts as this much of waiting in the queue. */
+const PRIORITY_STEP_MS = 60_000;
+
+/** When a new message falls due: at once, the urgent ahead of those that wait already; or when its sender asked for (RFC 4865). */
+export function firstDue({ arrived, envelope }: Pick<NewMessage, "arrived" | "envelope">): number {
+  return Math.max(arrived, envelope.holdUntil ?? 0) - Math.max(0, envelope.priority ?? 0) * PRIORITY_STEP_MS;
 }
 
 const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";

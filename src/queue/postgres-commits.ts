@@ -24,6 +24,7 @@ const LANES = 2;
 /** The reason kept with a recipient, in characters. */
 const LAST_LIMIT = 1000;
 const KINDS = { finished: 0, deferred: 1, released: 2 } as const;
+const DEFERRED_AND_TOLD = 3;
 
 export interface SettleCall {
   readonly settlements: readonly Settlement[];
@@ -174,7 +175,7 @@ function encodeSettlements(session: number, settlements: readonly Settlement[]):
     session,
     textArray(settlements.map(({ id }) => id)),
     int8Array(settlements.map(({ index }) => index)),
-    int8Array(settlements.map(({ kind }) => KINDS[kind])),
+    int8Array(settlements.map((one) => (one.kind === "deferred" && one.delayTold ? DEFERRED_AND_TOLD : KINDS[one.kind]))),
     int8Array(settlements.map((settlement) => (settlement.kind === "finished" ? 0 : settlement.due))),
     int8Array(settlements.map((settlement) => (settlement.kind === "deferred" ? settlement.attempts : 0))),
     byteaArray(settlements.map((settlement) => [utf8(settlement.kind === "deferred" ? settlement.last.slice(0, LAST_LIMIT) : "")])),

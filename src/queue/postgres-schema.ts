@@ -13,9 +13,9 @@
  */
 import type { PostgresModule } from "../database/postgres-migrations.ts";
 import { byteaArray, int8Array, type Pieces, textArray } from "../database/postgres-values.ts";
-import type { MessageId, NewMessage } from "../mail/message.ts";
+import { firstDue, type MessageId, type NewMessage } from "../mail/message.ts";
 import { utf8 } from "../util/bytes.ts";
-import type { Row } from "./sqlite-schema.ts";
+import { encodeExtras, type Row } from "./sqlite-schema.ts";
 
 /** Content is kept in parts of this; what is larger is a `stored` content and is never whole in memory. */
 export const PART_OCTETS = 256 * 1024;
@@ -82,6 +82,10 @@ export const queueModule: PostgresModule = {
       PRIMARY KEY (key, window_start)
     );
     `,
+    `
+    ALTER TABLE $.message ADD COLUMN extras text; -- JSON of EnvelopeExtras; NULL for most
+    ALTER TABLE $.recipient ADD COLUMN delay_told int NOT NULL DEFAULT 0;
+    `,
   ],
   tuning: [
     // Content is not compressed: it costs more than it saves at these sizes, and most large mail is base64 of what is compressed already.
@@ -113,6 +117,7 @@ export interface Standing {
   readonly attempts: number;
   readonly due: number;
   readonly last: string;
+  readonly delayTold: boolean;
 }
 
 /** The columns of `entries`, as the parameters of `statements.enqueue` from the third on. */
@@ -138,6 +143,7 @@ export function encodeEntries(entries: readonly Entry[]): Buffer[] {
     text(({ origin }) => JSON.stringify(origin)),
     textArray(entries.map(({ body }) => body)),
     int8Array(entries.map(({ message, standing }) => (standing ?? message.envelope.recipients).length)),
+    text(({ envelope }) => encodeExtras(envelope)),
     textArray(withContent.map(({ body }) => body)),
     byteaArray(withContent.map(({ content }) => content)),
     ...encodeRecipients(entries),
@@ -155,8 +161,10 @@ function encodeRecipients(entries: readonly Entry[]): Buffer[] {
   const attempts: number[] = [];
   const dues: number[] = [];
   const lasts: Pieces[] = [];
+  const told: number[] = [];
   const leases: number[] = [];
   for (const { message, lease, standing } of entries) {
+    const due = firstDue(message);
     for (const [i, { mailbox, notify, originalRecipient }] of message.envelope.recipients.entries()) {
       const stands = standing?.[i];
       ids.push(message.id);
@@ -167,8 +175,9 @@ function encodeRecipients(entries: readonly Entry[]): Buffer[] {
       types.push(originalRecipient?.type ?? null);
       addresses.push(bytesOf(originalRecipient?.address));
       attempts.push(stands?.attempts ?? 0);
-      dues.push(stands?.due ?? message.arrived);
+      dues.push(stands?.due ?? due);
       lasts.push([utf8(stands?.last ?? "")]);
+      told.push(Number(stands?.delayTold ?? false));
       leases.push(Number(lease));
     }
   }
@@ -183,6 +192,7 @@ function encodeRecipients(entries: readonly Entry[]): Buffer[] {
     int8Array(attempts),
     int8Array(dues),
     byteaArray(lasts),
+    int8Array(told),
     int8Array(leases),
   ];
 }

@@ -21,10 +21,10 @@ export function queueStatements(p: string) {
   };
 }
 
-/** Message columns in the order of their parameters, $3 to $18. */
+/** Message columns in the order of their parameters, $3 to $19. */
 const COLUMNS =
-  "id, arrived, from_local, from_domain, body_type, smtp_utf8, ret, envelope_id, size, eight_bit, eight_bit_header, binary_content, longest_line, origin, body, pending";
-const RECIPIENT_COLUMNS = "message, idx, local_part, domain, notify, orcpt_type, orcpt_address, attempts, due, last";
+  "id, arrived, from_local, from_domain, body_type, smtp_utf8, ret, envelope_id, size, eight_bit, eight_bit_header, binary_content, longest_line, origin, body, pending, extras";
+const RECIPIENT_COLUMNS = "message, idx, local_part, domain, notify, orcpt_type, orcpt_address, attempts, due, last, delay_told";
 
 function enqueueAndSettle(p: string) {
   return {
@@ -37,22 +37,22 @@ function enqueueAndSettle(p: string) {
       m AS (
         INSERT INTO ${p}message (${COLUMNS})
         SELECT * FROM unnest($3::text[], $4::int8[], $5::text[], $6::text[], $7::text[], $8::int8[], $9::text[], $10::bytea[], $11::int8[],
-          $12::int8[], $13::int8[], $14::int8[], $15::int8[], $16::text[], $17::text[], $18::int8[])
+          $12::int8[], $13::int8[], $14::int8[], $15::int8[], $16::text[], $17::text[], $18::int8[], $19::text[])
         ON CONFLICT (id) DO NOTHING RETURNING id, body),
       b AS (
         INSERT INTO ${p}body (id, part, content)
-        SELECT n.id, 0, n.content FROM unnest($19::text[], $20::bytea[]) AS n (id, content) JOIN m ON m.body = n.id),
+        SELECT n.id, 0, n.content FROM unnest($20::text[], $21::bytea[]) AS n (id, content) JOIN m ON m.body = n.id),
       r AS (
         INSERT INTO ${p}recipient (${RECIPIENT_COLUMNS}, holder, ticket)
-        SELECT n.message, n.idx, n.local_part, n.domain, n.notify, n.orcpt_type, n.orcpt_address, n.attempts, n.due, n.last,
+        SELECT n.message, n.idx, n.local_part, n.domain, n.notify, n.orcpt_type, n.orcpt_address, n.attempts, n.due, n.last, n.delay_told,
           CASE WHEN n.lease = 1 THEN (SELECT session FROM me) END, CASE WHEN n.lease = 1 THEN $2::int8 END
-        FROM unnest($21::text[], $22::int8[], $23::text[], $24::text[], $25::text[], $26::text[], $27::bytea[], $28::int8[], $29::int8[],
-          $30::bytea[], $31::int8[]) AS n (${RECIPIENT_COLUMNS}, lease)
+        FROM unnest($22::text[], $23::int8[], $24::text[], $25::text[], $26::text[], $27::text[], $28::bytea[], $29::int8[], $30::int8[],
+          $31::bytea[], $32::int8[], $33::int8[]) AS n (${RECIPIENT_COLUMNS}, lease)
         JOIN m ON m.id = n.message)
       SELECT m.id, (SELECT session FROM me) AS holder FROM m`,
 
     /**
-     * $1 session, then by settlement: $2 message, $3 index, $4 kind (0 finished, 1 deferred, 2 released), $5 due, $6 attempts, $7 last.
+     * $1 session, then by settlement: $2 message, $3 index, $4 kind (0 finished, 1 deferred, 2 released, 3 deferred and the delay reported), $5 due, $6 attempts, $7 last.
      * Only what the session holds is touched. A row for each message of which something was finished: whether it is gone with that.
      */
     settle: `
@@ -63,7 +63,8 @@ function enqueueAndSettle(p: string) {
         WHERE s.kind = 0 AND r.message = s.message AND r.idx = s.idx AND coalesce(r.holder, 0) = $1::int8 RETURNING r.message),
       others AS (
         UPDATE ${p}recipient r SET due = s.due, holder = NULL, ticket = NULL,
-          attempts = CASE s.kind WHEN 1 THEN s.attempts ELSE r.attempts END, last = CASE s.kind WHEN 1 THEN s.last ELSE r.last END
+          attempts = CASE s.kind WHEN 2 THEN r.attempts ELSE s.attempts END, last = CASE s.kind WHEN 2 THEN r.last ELSE s.last END,
+          delay_told = CASE s.kind WHEN 3 THEN 1 ELSE r.delay_told END
         FROM s WHERE s.kind <> 0 AND r.message = s.message AND r.idx = s.idx AND coalesce(r.holder, 0) = $1::int8),
       counted AS (SELECT message, count(*) AS n FROM finished GROUP BY message),
       locked AS MATERIALIZED (

@@ -76,7 +76,7 @@ function message(id: MessageId): QueuedMessage {
   return {
     id,
     envelope: { reversePath: null, body: "7BIT", smtpUtf8: false },
-    recipients: [{ index: 0, mailbox: { localPart: "a", domain: "b.test" }, attempts: 0 }],
+    recipients: [{ index: 0, mailbox: { localPart: "a", domain: "b.test" }, attempts: 0, delayTold: false }],
     content: { kind: "memory", chunks: [], size: 0 },
     facts: { size: 0, eightBit: false, eightBitHeader: false, binary: false, longestLine: 0 },
     origin: { kind: "local" },

@@ -31,7 +31,7 @@ export interface FoundSummary {
 /** A message that is gone, with the file of its body if it had one. */
 export type Gone = readonly [id: MessageId, file: string | null];
 
-/** Flat: "finished", id, index | "deferred", id, index, due, attempts, last | "released", id, index, due. */
+/** Flat: "finished", id, index | "deferred", id, index, due, attempts, last, delayTold | "released", id, index, due. */
 export type SettlementList = readonly (string | number)[];
 export type CausedList = readonly (readonly [message: MessageArguments, bytes: number])[];
 
@@ -44,7 +44,7 @@ export interface QueueProcedures {
   show(id: MessageId): FoundSummary | undefined;
   /** With all of its recipients. */
   content(id: MessageId): FoundMessage | undefined;
-  /** As `enqueue`, unleased; `standing` is index, attempts, due and last of each recipient. False where the id is there already. */
+  /** As `enqueue`, unleased; `standing` is index, attempts, due, last and delayTold of each recipient. False where the id is there already. */
   restore(args: readonly [message: MessageArguments, standing: readonly (string | number)[]], bytes: Uint8Array): boolean;
   stats(): QueueStats;
   retry(args: readonly [now: number, ids: readonly MessageId[]]): number;
@@ -103,9 +103,8 @@ class QueueRows {
     this.#counts = undefined;
   }
 
-  insert([columns, recipients, lease]: MessageArguments, bytes: Uint8Array): void {
+  insert([columns, recipients, due, lease]: MessageArguments, bytes: Uint8Array): void {
     const id = columns[0] as MessageId;
-    const arrived = columns[1] as number;
     const inFile = columns[14] !== null;
     const body = inFile ? null : (this.#sql.insertBody.run(bytes).lastInsertRowid as number);
     this.#sql.insertMessage.run(...columns, body);
@@ -119,11 +118,11 @@ class QueueRows {
         recipients[i + 2] as string | null,
         recipients[i + 3] as string | null,
         recipients[i + 4] as string | null,
-        arrived,
+        due,
       );
       if (lease) this.leases.add(id, index);
     }
-    if (!lease) this.leases.free(arrived);
+    if (!lease) this.leases.free(due);
     if (this.#counts !== undefined) {
       this.#counts.messages++;
       this.#counts.recipients += index;
@@ -135,9 +134,9 @@ class QueueRows {
     if (this.#sql.message.get(id) !== undefined) return false;
     this.insert(message, bytes);
     // Highest first: an index is never below its place, so none is moved onto one that is still to be moved.
-    for (let i = standing.length - 4; i >= 0; i -= 4) {
-      const [index, attempts, due, last] = standing.slice(i, i + 4) as [number, number, number, string];
-      this.#sql.stand.run(index, attempts, due, last, id, i / 4);
+    for (let i = standing.length - 5; i >= 0; i -= 5) {
+      const [index, attempts, due, last, told] = standing.slice(i, i + 5) as [number, number, number, string, number];
+      this.#sql.stand.run(index, attempts, due, last, told, id, i / 5);
       this.leases.free(due);
     }
     return true;
@@ -200,8 +199,9 @@ class QueueRows {
         finished = id;
       } else {
         const due = settlements[i++] as number;
-        if (kind === "deferred") this.#sql.defer.run(due, settlements[i++] as number, settlements[i++] as string, id, index);
-        else this.#sql.release.run(due, id, index);
+        if (kind === "deferred") {
+          this.#sql.defer.run(due, settlements[i++] as number, settlements[i++] as string, settlements[i++] as number, id, index);
+        } else this.#sql.release.run(due, id, index);
         this.leases.free(due);
       }
     }
@@ -291,22 +291,27 @@ class QueueRows {
   }
 }
 
+/** In the order of MessageColumns. */
+const MESSAGE_COLUMNS =
+  "id, arrived, from_local, from_domain, body_type, smtp_utf8, ret, envelope_id, size, eight_bit, eight_bit_header, binary_content, longest_line, origin, file, extras";
+const RECIPIENT_COLUMNS = "message, idx, local_part, domain, notify, orcpt_type, orcpt_address";
+
 type Statements = { readonly [name in keyof ReturnType<typeof prepare>]: StatementSync };
 
 function prepare(db: DatabaseSync) {
   const p = (sql: string) => db.prepare(sql);
   return {
     insertBody: p("INSERT INTO body (content) VALUES (?)"),
-    insertMessage: p("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
-    insertRecipient: p("INSERT INTO recipient VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, '')"),
+    insertMessage: p(`INSERT INTO message (${MESSAGE_COLUMNS}, body) VALUES (${MESSAGE_COLUMNS.replace(/\w+/g, "?")}, ?)`),
+    insertRecipient: p(`INSERT INTO recipient (${RECIPIENT_COLUMNS}, attempts, due, last) VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, '')`),
     message: p("SELECT * FROM message WHERE id = ?"),
     body: p("SELECT content FROM body WHERE key = ?"),
     recipient: p("SELECT * FROM recipient WHERE message = ? AND idx = ?"),
     recipients: p("SELECT * FROM recipient WHERE message = ? ORDER BY idx"),
     due: p("SELECT due, message, idx FROM recipient INDEXED BY recipient_due WHERE due >= ? AND due <= ? ORDER BY due, message, idx"),
-    defer: p("UPDATE recipient SET due = ?, attempts = ?, last = ? WHERE message = ? AND idx = ?"),
+    defer: p("UPDATE recipient SET due = ?, attempts = ?, last = ?, delay_told = max(delay_told, ?) WHERE message = ? AND idx = ?"),
     release: p("UPDATE recipient SET due = ? WHERE message = ? AND idx = ?"),
-    stand: p("UPDATE recipient SET idx = ?, attempts = ?, due = ?, last = ? WHERE message = ? AND idx = ?"),
+    stand: p("UPDATE recipient SET idx = ?, attempts = ?, due = ?, last = ?, delay_told = ? WHERE message = ? AND idx = ?"),
     retrySome: p(
       "UPDATE recipient SET due = ? WHERE (message, idx) IN (SELECT message, idx FROM recipient INDEXED BY recipient_due WHERE due > ? LIMIT ?)",
     ),

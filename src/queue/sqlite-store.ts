@@ -240,7 +240,7 @@ class SqliteStore implements QueueStore {
 
   async restore(message: StandingMessage): Promise<boolean> {
     const { content, envelope, recipients } = message;
-    const standing = recipients.flatMap(({ index, attempts, due, last }) => [index, attempts, due, last]);
+    const standing = recipients.flatMap(({ index, attempts, due, last, delayTold }) => [index, attempts, due, last, Number(delayTold)]);
     const whole: NewMessage = { ...message, envelope: { ...envelope, recipients } };
     this.#mustHaveRoom(content.kind === "memory" ? content.size : 0);
     if (content.kind === "memory" && content.size <= BODY_FILE_THRESHOLD) {
@@ -312,7 +312,8 @@ function encodeSettlements(settlements: readonly Settlement[], flat: (string | n
     if (settlement.kind === "finished") continue;
     dueLater = true;
     flat.push(settlement.due);
-    if (settlement.kind === "deferred") flat.push(settlement.attempts, settlement.last.slice(0, LAST_LIMIT));
+    if (settlement.kind === "deferred")
+      flat.push(settlement.attempts, settlement.last.slice(0, LAST_LIMIT), Number(settlement.delayTold ?? false));
   }
   return dueLater;
 }

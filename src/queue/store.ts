@@ -35,7 +35,14 @@ export type Settlement =
   /** Delivered, bounced or dropped: the recipient leaves the queue. */
   | (RecipientRef & { readonly kind: "finished" })
   /** To be tried again at `due`; `last` is the reason as one line, `attempts` counts the one that just ended. */
-  | (RecipientRef & { readonly kind: "deferred"; readonly due: number; readonly attempts: number; readonly last: string })
+  | (RecipientRef & {
+      readonly kind: "deferred";
+      readonly due: number;
+      readonly attempts: number;
+      readonly last: string;
+      /** A report of the delay goes out in this commit; it is not forgotten again. */
+      readonly delayTold?: boolean;
+    })
   /** Handed back untried (a stop, a paused destination): due again at `due`, nothing counted. */
   | (RecipientRef & { readonly kind: "released"; readonly due: number });
 

@@ -94,6 +94,8 @@ function queueTests(open: Open, closeAll: () => Promise<unknown>): void {
           smtpUtf8: true,
           ret: "HDRS",
           envelopeId: "QQ=314 159",
+          priority: -4,
+          deliverBy: { at: now + 1e6, mode: "return", trace: true },
           recipients: [
             { mailbox: { localPart: "a", domain: "[192.0.2.7]" }, notify: [] },
             { mailbox: { localPart: "ü", domain: "x.test" }, notify: ["success", "delay"] },
@@ -116,7 +118,7 @@ function queueTests(open: Open, closeAll: () => Promise<unknown>): void {
       );
       assert.deepEqual(
         found.recipients,
-        recipients.map((recipient, index) => ({ ...recipient, index, attempts: 0 })),
+        recipients.map((recipient, index) => ({ ...recipient, index, attempts: 0, delayTold: false })),
       );
       assert.ok(await isIntact(message.id, found.content));
     });
@@ -202,6 +204,39 @@ function queueTests(open: Open, closeAll: () => Promise<unknown>): void {
       );
       assert.deepEqual(await store.settle([finished(message.id, 1), finished(message.id, 2)], []), [message.id]);
       assert.deepEqual(await count(store), { messages: 0, recipients: 0, active: 0 });
+    });
+
+    test("what is held until later falls due then, and the urgent are ahead of those that wait", async () => {
+      const store = await open();
+      const now = Date.now();
+      const held = newMessage({ arrived: now, envelope: { holdUntil: now + 60_000 } });
+      const waiting = newMessage({ arrived: now - 1000 });
+      const urgent = newMessage({ arrived: now, envelope: { priority: 4 } });
+      for (const message of [held, waiting, urgent]) await store.enqueue(message, { lease: false });
+      const ids = async (at: number) => (await store.lease(at, 1)).map(({ id }) => id);
+      assert.deepEqual(
+        [await ids(now), await ids(now), await ids(now + 59_999), await ids(now + 60_000)],
+        [[urgent.id], [waiting.id], [], [held.id]],
+      );
+    });
+
+    test("that a delay was reported is kept, also in another deferral and in another store", async () => {
+      const store = await open();
+      const now = Date.now();
+      const message = newMessage({ arrived: now });
+      await store.enqueue(message, { lease: true });
+      const deferred = { kind: "deferred", id: message.id, index: 0, due: now, attempts: 1, last: "" } as const;
+      const told = async () => (await store.lease(now, 1))[0]?.recipients[0]?.delayTold;
+      await store.settle([deferred], []);
+      assert.equal(await told(), false);
+      await store.settle([{ ...deferred, delayTold: true }], []);
+      assert.equal(await told(), true);
+      await store.settle([deferred], []);
+      const read = await store.read(message.id);
+      assert.ok(read !== undefined);
+      await store.remove([message.id]);
+      await store.restore(read);
+      assert.equal(await told(), true);
     });
 
     test("settling what is gone is no error, and says nothing is gone", async () => {
