@@ -26,6 +26,8 @@ export interface AccountStore {
   readonly secret: Uint8Array;
   /** Rejects with an AccountError: exists, bad-name, bad-address, bad-password. */
   add(account: NewAccount): Promise<Account>;
+  /** Takes over an account from another store, password and all; false, and nothing changed, where its name is here already. */
+  restore(stored: StoredAccount): Promise<boolean>;
   /** By name. */
   list(): Promise<Account[]>;
   find(name: string): Promise<StoredAccount | undefined>;

@@ -134,14 +134,21 @@ class PostgresAccounts implements PostgresAccountStore {
     const name = nameOf(given);
     const account = makeAccount(name, checkAddresses(name, addresses));
     const key = await this.#keyOf(password);
-    const added = await this.#change(async (run, revision) => {
+    if (!(await this.#insert(account, key))) throw new AccountError("exists", `there is an account "${name}" already`);
+    return account;
+  }
+
+  restore({ account, key }: StoredAccount): Promise<boolean> {
+    return this.#insert(account, formatScramKey(key));
+  }
+
+  #insert({ name, addresses }: Account, key: string): Promise<boolean> {
+    return this.#change(async (run, revision) => {
       const inserted = await run(this.#sql.insert, [name, key, this.#clock.now(), revision]);
       if (inserted.length === 0) return false;
-      await run(this.#sql.insertAddresses, [name, int8Array([...account.addresses.keys()]), textArray(account.addresses)]);
+      await run(this.#sql.insertAddresses, [name, int8Array([...addresses.keys()]), textArray(addresses)]);
       return true;
     });
-    if (!added) throw new AccountError("exists", `there is an account "${name}" already`);
-    return account;
   }
 
   async list(): Promise<Account[]> {

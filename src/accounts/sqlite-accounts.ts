@@ -60,12 +60,20 @@ class SqliteAccounts implements AccountStore {
     const account = makeAccount(name, checkAddresses(name, addresses));
     if (this.#accounts.has(name)) throw new AccountError("exists", `there is an account "${name}" already`);
     const key = await this.#keyOf(password);
-    if (!(await this.#call("add", [name, key, account.addresses, this.#clock.now()]))) {
-      throw new AccountError("exists", `there is an account "${name}" already`);
-    }
+    if (!(await this.#insert(account, key))) throw new AccountError("exists", `there is an account "${name}" already`);
+    return account;
+  }
+
+  restore({ account, key }: StoredAccount): Promise<boolean> {
+    return this.#insert(account, formatScramKey(key));
+  }
+
+  async #insert(account: Account, key: string): Promise<boolean> {
+    const { name, addresses } = account;
+    if (!(await this.#call("add", [name, key, addresses, this.#clock.now()]))) return false;
     this.#remember(account);
     this.#changed(name);
-    return account;
+    return true;
   }
 
   async list(): Promise<Account[]> {

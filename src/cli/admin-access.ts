@@ -8,6 +8,7 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { connectControl } from "../admin/control-client.ts";
 import type { Administration } from "../admin/methods.ts";
+import type { StoresOptions } from "../relay/stores.ts";
 import { makeDataFolder, needDataFolder } from "./data-folder.ts";
 import { isTryOut, TRY_OUT_DATA } from "./try-out.ts";
 
@@ -18,10 +19,11 @@ export interface FolderOptions {
 
 /** Runs `work` with whoever answers for the folder. `make`: the folder is made if missing. */
 export async function withAdministration<T>(options: FolderOptions, work: (admin: Administration) => Promise<T>, make = false): Promise<T> {
-  const folder = await folderOf(options);
-  if (make) makeDataFolder(folder);
+  const stores = await storesOf(options);
+  const { folder } = stores;
+  if (make || stores.postgres !== undefined) makeDataFolder(folder);
   else needDataFolder(folder);
-  const admin = (await connectControl(folder)) ?? (await openHere(folder));
+  const admin = (await connectControl(folder)) ?? (await openHere(stores));
   try {
     return await work(admin);
   } finally {
@@ -30,14 +32,15 @@ export async function withAdministration<T>(options: FolderOptions, work: (admin
 }
 
 /** `--data`, else the configuration's; where neither is named nor there, that of a try-out in the current folder. */
-async function folderOf({ config, data }: FolderOptions): Promise<string> {
-  if (data !== undefined) return resolve(data);
-  const { configPath, loadConfig } = await import("./load-config.ts");
-  if (config === undefined && !existsSync(configPath(undefined)) && isTryOut(TRY_OUT_DATA)) return resolve(TRY_OUT_DATA);
-  return loadConfig(config).config.data;
+async function storesOf({ config, data }: FolderOptions): Promise<StoresOptions> {
+  if (data !== undefined) return { folder: resolve(data) };
+  const [{ configPath, loadConfig }, { storesOptions }] = await Promise.all([import("./load-config.ts"), import("./stores-options.ts")]);
+  if (config === undefined && !existsSync(configPath(undefined)) && isTryOut(TRY_OUT_DATA)) return { folder: resolve(TRY_OUT_DATA) };
+  const loaded = loadConfig(config);
+  return storesOptions(loaded.config, loaded.logins);
 }
 
-async function openHere(folder: string): Promise<Administration> {
+async function openHere(options: StoresOptions): Promise<Administration> {
   const [{ administration }, { openStores }] = await Promise.all([import("../admin/operations.ts"), import("../relay/stores.ts")]);
-  return administration(await openStores({ folder, minimumFree: 0 }));
+  return administration(await openStores({ ...options, minimumFree: 0 }));
 }

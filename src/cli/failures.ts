@@ -41,8 +41,18 @@ const storeFailures: Readonly<Record<string, readonly [ExitCode, string]>> = {
   io: [exitCodes.cannotCreate, "Check that the folder exists and that this user may read and write it."],
 };
 
+/** Where the store is in PostgreSQL. */
+const databaseFailures: typeof storeFailures = {
+  io: [exitCodes.unavailable, "Check that the database runs and that queue.store (user, password, sslmode) is right for it."],
+  full: [exitCodes.temporary, "Make room on the database's disk; nothing was lost."],
+  newer: [exitCodes.software, "Run the newer Postrider here as well: this one must not touch its data."],
+  corrupt: [exitCodes.software, "Nothing was changed. See the database's own log."],
+};
+
 function storeFailure(error: Error & { readonly code: string }): CliError {
-  const [code, hint] = storeFailures[error.code] ?? [exitCodes.software, undefined];
+  const ofDatabase = [error, error.cause].some((one) => one instanceof Error && one.name === "PostgresError");
+  const [code, hint] = (ofDatabase ? databaseFailures[error.code] : undefined) ??
+    storeFailures[error.code] ?? [exitCodes.software, undefined];
   return new CliError(code, withFullStop(error.message), hint, { cause: error });
 }
 

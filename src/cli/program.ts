@@ -115,6 +115,18 @@ function addQueue(program: Command, exit: Run): void {
   sub("remove", "Remove messages for good, without a bounce.")
     .addArgument(new Argument("<ids...>", "messages"))
     .action(async (ids, options) => exit(await (await import("./queue.ts")).removeMessages(ids, options)));
+  addMigrate(queue, exit);
+}
+
+function addMigrate(queue: Command, exit: Run): void {
+  queue
+    .command("migrate")
+    .description("Move queue and accounts from one store to another. The servers that use the source must be stopped.")
+    .addOption(configOption())
+    .option("--from <store>", "a data folder, or the URL of a PostgreSQL database (default: the configuration's store)")
+    .option("--to <store>", "likewise")
+    .option("--json", "print JSON")
+    .action(async (options) => exit(await (await import("./migrate-queue.ts")).migrate(options)));
 }
 
 function addUser(program: Command, exit: Run): void {

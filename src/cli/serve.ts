@@ -9,6 +9,7 @@ import { resolve } from "node:path";
 import { type ControlServer, startControlServer } from "../admin/control-server.ts";
 import { administration } from "../admin/operations.ts";
 import { type Config, type ListenSetting, type LoginFiles, readCertificate } from "../config/index.ts";
+import { lockFolder } from "../database/index.ts";
 import type { EventSink } from "../mail/event.ts";
 import { ListenError, probeListen } from "../net/probe.ts";
 import { type CertificatePair, newTicketKeys, type ServerContext, serverContext } from "../net/tls-context.ts";
@@ -18,6 +19,7 @@ import { createLogger, type Logger } from "../telemetry/logger.ts";
 import { keptCertificate, makeDataFolder } from "./data-folder.ts";
 import { CliError, exitCodes } from "./exit-codes.ts";
 import { loadConfig } from "./load-config.ts";
+import { shownDatabase, storesOptions } from "./stores-options.ts";
 import { type Ending, endCode, watchForEnd } from "./until-stopped.ts";
 import { version } from "./version.ts";
 
@@ -34,8 +36,12 @@ export async function serve(options: ServeOptions): Promise<number> {
   try {
     makeDataFolder(config.data);
     const context = serverContext(certificate ?? ownCertificate(config, logger), newTicketKeys(), logins.authorities);
-    const stores = await openStores({ folder: config.data, minimumFree: config.queue.minimumFree, events });
-    return await run({ config, context, stores, events, logger, path, logins });
+    // What a store in the folder would do: certificate and control socket are one server's.
+    const lock = config.queue.shared === undefined ? undefined : lockFolder(config.data);
+    const stores = await openStores({ ...storesOptions(config, logins), events });
+    const code = await run({ config, context, stores, events, logger, path, logins });
+    lock?.release();
+    return code;
   } finally {
     await logger.flush();
   }
@@ -65,6 +71,7 @@ async function run(parts: Parts): Promise<number> {
     hostname: config.hostname,
     listening: listening.join(", "),
     data: config.data,
+    ...(config.queue.shared === undefined ? {} : { queue: shownDatabase(config.queue.shared) }),
     config: resolve(path),
     pid: process.pid,
   });

@@ -18,6 +18,14 @@ export function check(read: ReadTables, problems: Problems): void {
   checkDomains(read, problems);
   checkRoutes(read, problems);
   checkDelivery(read, problems);
+  checkQueue(read, problems);
+}
+
+function checkQueue(read: ReadTables, problems: Problems): void {
+  const { store, store_password_file: file } = read.tables.queue;
+  if (file !== undefined && store === undefined && !problems.all.some((problem) => problem.key.startsWith("queue"))) {
+    problems.conflict("queue.store_password_file", "there is no queue.store that it could be the password of");
+  }
 }
 
 interface Named {

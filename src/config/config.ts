@@ -75,6 +75,18 @@ export interface DeliverySettings {
   readonly maxAge: number;
 }
 
+/** A database that several servers share. */
+export interface SharedStoreSetting {
+  /** May hold a password: never to be shown. */
+  readonly url: string;
+  /** Absolute path. */
+  readonly passwordFile: string | undefined;
+  readonly schema: string;
+  readonly connections: number;
+  /** Milliseconds. */
+  readonly lease: number;
+}
+
 export interface Config {
   readonly hostname: string;
   /** Absolute path. */
@@ -91,7 +103,7 @@ export interface Config {
   readonly routes: readonly Route[];
   /** As SmtpServer takes them. */
   readonly server: ServerOptions;
-  readonly queue: { readonly minimumFree: number };
+  readonly queue: { readonly minimumFree: number; readonly shared: SharedStoreSetting | undefined };
   readonly log: Tables["log"];
   /** Milliseconds that what is under way may take after the signal to stop. */
   readonly drain: number;
@@ -166,7 +178,7 @@ function build(read: ReadTables, hostname: string, folder: string): Config {
     },
     routes: (read.routes ?? []) as readonly RouteTable[],
     server: serverOptions(tables, hostname),
-    queue: { minimumFree: tables.queue.minimum_free },
+    queue: { minimumFree: tables.queue.minimum_free, shared: sharedStore(tables.queue, folder) },
     log: tables.log,
     drain: limits.drain,
   };
@@ -228,6 +240,12 @@ function oauthSetting(table: Tables["accounts.oauth"], folder: string): OauthSet
 
 function certificateSetting({ authorities, account }: Tables["accounts.certificates"], folder: string): CertificateSetting | undefined {
   return authorities === undefined ? undefined : { authorities: resolve(folder, authorities), account };
+}
+
+function sharedStore(queue: Tables["queue"], folder: string): SharedStoreSetting | undefined {
+  const { store: url, store_password_file: file, store_schema: schema, store_connections: connections, takeover: lease } = queue;
+  if (url === undefined) return undefined;
+  return { url, passwordFile: file === undefined ? undefined : resolve(folder, file), schema, connections, lease };
 }
 
 function sourceAddresses(addresses: readonly string[]): DeliverySettings["source"] {

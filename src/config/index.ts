@@ -13,6 +13,6 @@ export {
 } from "./config.ts";
 export { type Environment, readEnvironment } from "./environment.ts";
 export { formatProblem, formatProblems } from "./format.ts";
-export type { ListenEndpoint } from "./kinds.ts";
+export { isPostgresUrl, type ListenEndpoint } from "./kinds.ts";
 export type { ConfigProblem } from "./problem.ts";
 export { type LoginFiles, type ReadResult, readCertificate, readConfig } from "./read-config.ts";

@@ -41,6 +41,17 @@ export const text = kind(
   ofText((value) => (value.trim() === "" ? undefined : value)),
 );
 
+/** As libpq has it: with the host in the query (a unix socket) the place of the host may be empty, which no other URL may be. */
+export function isPostgresUrl(value: string): boolean {
+  return /^postgres(ql)?:\/\//.test(value) && URL.canParse(value.replace("@/", "@localhost/"));
+}
+
+/** Where a database is. */
+export const postgresUrl = kind(
+  'a URL such as "postgres://postrider@db.example.test/mail?sslmode=verify-full"',
+  ofText((value) => (isPostgresUrl(value) ? value : undefined)),
+);
+
 export const flag = kind("true or false", (value) => (typeof value === "boolean" ? value : undefined));
 
 export function choice<const C extends readonly string[]>(...choices: C) {

@@ -22,12 +22,14 @@ export type ReadResult =
     }
   | { readonly kind: "invalid"; readonly problems: readonly ConfigProblem[] };
 
-/** What the files of [accounts.oauth] and [accounts.certificates] hold. */
+/** What the files of [accounts.oauth], [accounts.certificates] and [queue] hold. */
 export interface LoginFiles {
   /** PEM: who may issue certificates that clients log in with. */
   readonly authorities?: string;
   /** For introspection. */
   readonly clientSecret?: string;
+  /** Of the database that keeps the queue. */
+  readonly storePassword?: string;
 }
 
 /** A configuration file larger than this is a mistake. */
@@ -54,9 +56,9 @@ type LoginFilesResult =
   | { readonly kind: "ok"; readonly files: LoginFiles }
   | { readonly kind: "invalid"; readonly problems: readonly ConfigProblem[] };
 
-function readLoginFiles({ oauth, clientCertificates }: Config): LoginFilesResult {
+function readLoginFiles({ oauth, clientCertificates, queue }: Config): LoginFilesResult {
   const problems: ConfigProblem[] = [];
-  const files: { authorities?: string; clientSecret?: string } = {};
+  const files: { authorities?: string; clientSecret?: string; storePassword?: string } = {};
   const read = (key: string, path: string, check: (text: string) => void): void => {
     const result = readText(path);
     if (result.kind === "unreadable") problems.push({ kind: "file", key, text: result.why });
@@ -78,8 +80,7 @@ function readLoginFiles({ oauth, clientCertificates }: Config): LoginFilesResult
   if (oauth?.by.kind === "introspection") {
     const path = oauth.by.clientSecretFile;
     read("accounts.oauth.client_secret_file", path, (text) => {
-      files.clientSecret = (text.split("\n", 1)[0] as string).trim();
-      if (files.clientSecret === "") throw new Error(`${path} has no secret in its first line`);
+      files.clientSecret = secretIn(text, path);
     });
   } else if (typeof oauth?.by.keys === "string") {
     const path = oauth.by.keys;
@@ -87,7 +88,20 @@ function readLoginFiles({ oauth, clientCertificates }: Config): LoginFilesResult
       if (!isKeySet(text)) throw new Error(`${path} is no JWKS: a JSON object with a list "keys" (RFC 7517 5)`);
     });
   }
+  const passwordFile = queue.shared?.passwordFile;
+  if (passwordFile !== undefined) {
+    read("queue.store_password_file", passwordFile, (text) => {
+      files.storePassword = secretIn(text, passwordFile);
+    });
+  }
   return problems.length === 0 ? { kind: "ok", files } : { kind: "invalid", problems };
+}
+
+/** The file's first line. */
+function secretIn(text: string, path: string): string {
+  const secret = (text.split("\n", 1)[0] as string).trim();
+  if (secret === "") throw new Error(`${path} has no secret in its first line`);
+  return secret;
 }
 
 function isKeySet(text: string): boolean {

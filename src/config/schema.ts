@@ -19,6 +19,7 @@ import {
   list,
   listenEndpoints,
   mailbox,
+  postgresUrl,
   recipientPattern,
   routeTarget,
   size,
@@ -163,6 +164,21 @@ export const tables = {
     .describe("Departures from RFC 5321, each by its name."),
   queue: z
     .strictObject({
+      store: postgresUrl
+        .optional()
+        .describe(
+          "A PostgreSQL database that keeps queue and accounts for all servers that name it: docs/scale.md. Absent: they are in the data folder, for this server alone.",
+        ),
+      store_password_file: text
+        .optional()
+        .describe("File whose first line is the database's password, so that it need not stand in `store`. Relative to this file."),
+      store_schema: text.prefault("postrider").describe("The schema of the tables in it; made if missing."),
+      store_connections: whole(2, 1000)
+        .prefault(8)
+        .describe("Connections to it at most, but for a few that accounts and the doorbell take."),
+      takeover: timeout
+        .prefault("30s")
+        .describe("With `store`: a server that has not been heard of for so long loses what it was delivering to the others."),
       minimum_free: size.prefault("100MB").describe("Free space of the data folder's disk below which nothing is accepted (452 4.3.1)."),
     })
     .describe("Where accepted messages wait."),
