@@ -41,8 +41,10 @@ export class Running {
   readonly #closed: Promise<number | null>;
   text = "";
 
-  constructor(t: Cleanup, args: readonly string[]) {
-    this.child = spawn(postrider, args, { env: environment });
+  /** `within` is a program that is given ours to start, such as `ip netns exec`. */
+  constructor(t: Cleanup, args: readonly string[], within: readonly string[] = []) {
+    const [command, ...rest] = [...within, postrider, ...args] as [string, ...string[]];
+    this.child = spawn(command, rest, { env: environment });
     const take = (chunk: Buffer): void => {
       this.text += chunk.toString();
       for (const look of this.#waiting) look();
