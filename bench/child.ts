@@ -59,6 +59,10 @@ export class Child {
     this.#child.on("exit", () => alive.delete(this.#child));
   }
 
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
   get running(): boolean {
     return this.#child.exitCode === null && this.#child.signalCode === null && this.#child.pid !== undefined;
   }
