@@ -5,7 +5,9 @@
  * 1. A file is written while its content arrives; it and its folder are synced before `finish` resolves, so a row never names a file
  *    that a crash could take.
  * 2. A file belongs to its writer until a commit claims it, then to the row that names it. `discard` touches only the former.
- * 3. A file that no row names is an orphan; orphans are removed when the queue is opened, before anything is received.
+ * 3. What is put in front of a content once it is all here (fields in front of the header) is not in its file: it is kept in memory, and then
+ *    with the row.
+ * 4. A file that no row names is an orphan; orphans are removed when the queue is opened, before anything is received.
  */
 import { close, createReadStream, fdatasync, fsync, mkdirSync, open, opendirSync, rmSync, statSync, unlink, writev } from "node:fs";
 import { join } from "node:path";
@@ -33,21 +35,26 @@ const fs = {
 /** Content in a file of the queue. */
 export class StoredBody {
   readonly kind = "stored";
+  /** Octets, `front` counted. */
   readonly size: number;
   readonly name: string;
   readonly files: BodyFiles;
+  /** Comes before what is in the file. */
+  readonly front: readonly Uint8Array[];
   /** A row names the file, or is about to. */
   claimed: boolean;
 
-  constructor(files: BodyFiles, name: string, size: number, claimed: boolean) {
+  constructor(files: BodyFiles, name: string, size: number, claimed: boolean, front: readonly Uint8Array[] = []) {
     this.files = files;
     this.name = name;
     this.size = size;
     this.claimed = claimed;
+    this.front = front;
   }
 
-  open(): AsyncIterable<Uint8Array> {
-    return createReadStream(this.files.path(this.name), { highWaterMark: READ_CHUNK });
+  async *open(): AsyncGenerator<Uint8Array> {
+    yield* this.front;
+    yield* createReadStream(this.files.path(this.name), { highWaterMark: READ_CHUNK }) as AsyncIterable<Uint8Array>;
   }
 }
 
@@ -193,12 +200,12 @@ class BodyFile {
     return this.#backlog <= WRITE_BACKLOG ? undefined : this.#settled();
   }
 
-  finish(): Promise<StoredBody> {
-    this.#finishing ??= this.#finish();
+  finish(front: readonly Uint8Array[] = []): Promise<StoredBody> {
+    this.#finishing ??= this.#finish(front);
     return this.#finishing;
   }
 
-  async #finish(): Promise<StoredBody> {
+  async #finish(front: readonly Uint8Array[]): Promise<StoredBody> {
     await this.#opening;
     await this.#settled();
     const fd = this.#fd as number;
@@ -210,7 +217,7 @@ class BodyFile {
       this.#fail(thrown);
       await this.#settled();
     }
-    this.#body = new StoredBody(this.#files, this.#name, this.#size, false);
+    this.#body = new StoredBody(this.#files, this.#name, this.#size + octetsIn(front), false, front);
     return this.#body;
   }
 
@@ -278,14 +285,21 @@ class SpillingWriter implements ContentWriter {
     return this.#file.write(chunks);
   }
 
-  finish(): Content | Promise<Content> {
-    return this.#file === undefined ? memoryContent(this.#chunks) : this.#file.finish();
+  finish(front: readonly Uint8Array[] = []): Content | Promise<Content> {
+    if (this.#file !== undefined) return this.#file.finish(front);
+    return memoryContent(front.length === 0 ? this.#chunks : [...front, ...this.#chunks]);
   }
 
   discard(): void {
     this.#file?.discard();
     this.#chunks = [];
   }
+}
+
+export function octetsIn(chunks: readonly Uint8Array[]): number {
+  let size = 0;
+  for (const chunk of chunks) size += chunk.length;
+  return size;
 }
 
 function writeAll(fd: number, chunks: Uint8Array[]): Promise<void> {

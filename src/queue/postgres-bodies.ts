@@ -4,7 +4,8 @@
  * Rules
  * 1. No more than a few parts of a large body are in memory, on its way in and on its way out.
  * 2. Parts belong to their upload until a commit claims them, then to the message that names them. `discard` touches only the former.
- * 3. An upload whose node is gone is an orphan; the node that finds it removes it.
+ * 3. What is put in front of a content once it is all here is the part FRONT.
+ * 4. An upload whose node is gone is an orphan; the node that finds it removes it.
  */
 
 import type { DatabaseError } from "../database/index.ts";
@@ -17,6 +18,8 @@ import { type ContentWriter, StoreError } from "./store.ts";
 
 /** A writer that waits for the database holds no more than this, and the chunk that exceeds it. */
 const UPLOAD_BACKLOG = 2 * PART_OCTETS;
+
+const FRONT = -1;
 
 /** What went wrong in the database, as the queue says it. */
 export function asStoreError(thrown: unknown): StoreError {
@@ -84,9 +87,10 @@ export class PostgresBodies {
 
   async *read(key: string, size: number): AsyncGenerator<Uint8Array> {
     let left = size;
-    for (let part = 0; left > 0; part++) {
-      const [row] = await this.#run<{ content: Buffer }>(this.#statements.part, [key, part]);
-      if (row === undefined || row.content.length === 0 || row.content.length > left) {
+    for (let part = FRONT; left > 0; part++) {
+      const [row] = await this.#run<{ part: number; content: Buffer }>(this.#statements.part, [key, part]);
+      if (row !== undefined && part === FRONT) part = row.part; // there need not be one
+      if (row === undefined || row.part !== part || row.content.length === 0 || row.content.length > left) {
         throw new StoreError("corrupt", `body damaged: ${key} has ${size - left} of ${size} octets, or is gone`);
       }
       left -= row.content.length;
@@ -158,8 +162,8 @@ class Upload {
     return this.#backlog <= UPLOAD_BACKLOG ? undefined : this.#settled();
   }
 
-  finish(): Promise<PostgresBody> {
-    this.#finishing ??= this.#finish();
+  finish(front: readonly Uint8Array[] = []): Promise<PostgresBody> {
+    this.#finishing ??= this.#finish(front);
     return this.#finishing;
   }
 
@@ -172,11 +176,14 @@ class Upload {
     this.#bodies.remove(this.#key, Promise.allSettled([this.#writing, this.#finishing]));
   }
 
-  async #finish(): Promise<PostgresBody> {
+  async #finish(front: readonly Uint8Array[]): Promise<PostgresBody> {
     this.#ended = true;
     await this.#writing;
     await this.#drain();
     await this.#settled();
+    const octets = front.reduce((size, chunk) => size + chunk.length, 0);
+    if (octets > 0) await this.#write(FRONT, concat([...front], octets));
+    this.#size += octets;
     this.#body = new PostgresBody(this.#bodies, this.#key, this.#size, false);
     return this.#body;
   }
@@ -189,16 +196,19 @@ class Upload {
   async #drain(): Promise<void> {
     try {
       while (this.#error === undefined && (this.#backlog >= PART_OCTETS || (this.#ended && this.#backlog > 0))) {
-        const part = this.#nextPart();
-        if (!(await this.#bodies.write(this.#key, this.#session, this.#parts++, part))) {
-          throw new StoreError("io", "this node's lease ran out while the content was written");
-        }
+        const content = this.#nextPart();
+        await this.#write(this.#parts++, content);
       }
     } catch (thrown) {
       this.#error ??= asStoreError(thrown);
     } finally {
       this.#writing = undefined;
     }
+  }
+
+  async #write(part: number, content: Uint8Array): Promise<void> {
+    if (await this.#bodies.write(this.#key, this.#session, part, content)) return;
+    throw new StoreError("io", "this node's lease ran out while the content was written");
   }
 
   /** Whole chunks up to a part, cut where they exceed it. */
@@ -246,8 +256,9 @@ class SpillingWriter implements ContentWriter {
     return this.#chunks.splice(0).reduce<void | Promise<void>>((wait, one) => both(wait, upload.write(one)), undefined);
   }
 
-  finish(): Content | Promise<Content> {
-    return this.#upload === undefined ? memoryContent(this.#chunks) : this.#upload.finish();
+  finish(front: readonly Uint8Array[] = []): Content | Promise<Content> {
+    if (this.#upload !== undefined) return this.#upload.finish(front);
+    return memoryContent(front.length === 0 ? this.#chunks : [...front, ...this.#chunks]);
   }
 
   discard(): void {

@@ -137,8 +137,8 @@ function bodies(p: string) {
     firstParts: `SELECT id, content FROM ${p}body WHERE id = ANY ($1::text[]) AND part = 0`,
     /** $1 keys: what there is of each. */
     sizes: `SELECT id, sum(octet_length(content)) AS octets, count(*) AS parts FROM ${p}body WHERE id = ANY ($1::text[]) GROUP BY id`,
-    /** $1 key, $2 part. */
-    part: `SELECT content FROM ${p}body WHERE id = $1::text AND part = $2::int`,
+    /** $1 key, $2 part: that one, or the next there is. */
+    part: `SELECT part, content FROM ${p}body WHERE id = $1::text AND part >= $2::int ORDER BY part LIMIT 1`,
   };
 }
 

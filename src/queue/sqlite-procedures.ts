@@ -19,7 +19,7 @@ export { migrations };
 export interface FoundMessage {
   readonly row: Row;
   readonly recipients: readonly Row[];
-  /** `undefined` where the content is a file of its own, or is missing. */
+  /** The content, or what goes before that of its file; `undefined` where there is none, or it is missing. */
   readonly body: Uint8Array | undefined;
 }
 
@@ -106,7 +106,7 @@ class QueueRows {
   insert([columns, recipients, due, lease]: MessageArguments, bytes: Uint8Array): void {
     const id = columns[0] as MessageId;
     const inFile = columns[14] !== null;
-    const body = inFile ? null : (this.#sql.insertBody.run(bytes).lastInsertRowid as number);
+    const body = inFile && bytes.length === 0 ? null : (this.#sql.insertBody.run(bytes).lastInsertRowid as number);
     this.#sql.insertMessage.run(...columns, body);
     let index = 0;
     for (let i = 0; i < recipients.length; i += 5, index++) {

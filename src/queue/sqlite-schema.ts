@@ -32,7 +32,7 @@ export const migrations: readonly string[] = [
     longest_line INTEGER NOT NULL,
     origin TEXT NOT NULL,                  -- JSON
     file TEXT,                             -- large content: name inside the folder of bodies
-    body INTEGER                           -- small content: key in body
+    body INTEGER                           -- small content, or what goes before the file's: key in body
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX message_file ON message (file) WHERE file IS NOT NULL;
   CREATE TABLE body (

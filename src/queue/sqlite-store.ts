@@ -14,7 +14,7 @@ import { type Content, memoryContent } from "../mail/content.ts";
 import type { EventSink } from "../mail/event.ts";
 import type { MessageId, NewMessage, QueuedMessage } from "../mail/message.ts";
 import { type Clock, days, systemClock } from "../util/clock.ts";
-import { BODY_FILE_THRESHOLD, BodyFiles, fileError, StoredBody } from "./body-files.ts";
+import { BODY_FILE_THRESHOLD, BodyFiles, fileError, octetsIn, StoredBody } from "./body-files.ts";
 import type { CausedList, FoundMessage, Gone, QueueProcedures } from "./sqlite-procedures.ts";
 import { decodeMessage, decodeStanding, decodeSummary, encodeMessage } from "./sqlite-schema.ts";
 import {
@@ -110,9 +110,9 @@ class SqliteStore implements QueueStore {
 
   async #enqueueLarge(message: NewMessage, { lease }: EnqueueOptions): Promise<void> {
     this.#mustHaveRoom(0);
-    const { file, undo } = await this.#claim(message.content);
+    const { file, front, undo } = await this.#claim(message.content);
     try {
-      await this.#call("enqueue", encodeMessage(message, file, lease));
+      await this.#call("enqueue", encodeMessage(message, file, lease), front);
     } catch (thrown) {
       undo(thrown);
       throw thrown;
@@ -120,8 +120,8 @@ class SqliteStore implements QueueStore {
     if (!lease) this.#due();
   }
 
-  /** A file for the row to name: the writer's own, or a copy of content that comes from elsewhere. */
-  async #claim(content: Content): Promise<{ file: string; undo: (thrown: unknown) => void }> {
+  /** A file for the row to name: the writer's own, or a copy of content that comes from elsewhere; and what goes before it. */
+  async #claim(content: Content): Promise<{ file: string; front: readonly Uint8Array[]; undo: (thrown: unknown) => void }> {
     const own = content instanceof StoredBody && content.files === this.#files && !content.claimed;
     let body: StoredBody;
     try {
@@ -135,7 +135,7 @@ class SqliteStore implements QueueStore {
       body.claimed = false;
       if (!own) this.#files.remove(body.name);
     };
-    return { file: body.name, undo };
+    return { file: body.name, front: body.front, undo };
   }
 
   async lease(now: number, limit: number): Promise<QueuedMessage[]> {
@@ -165,7 +165,9 @@ class SqliteStore implements QueueStore {
   #contentOf({ row, body }: FoundMessage): Content | string {
     if (row.file === null) return body === undefined ? "body missing from the database" : memoryContent([body]);
     const size = row.size as number;
-    return this.#files.trouble(row.file as string, size) ?? new StoredBody(this.#files, row.file as string, size, true);
+    const front = body === undefined ? [] : [body];
+    const file = row.file as string;
+    return this.#files.trouble(file, size - octetsIn(front)) ?? new StoredBody(this.#files, file, size, true, front);
   }
 
   holdsLease(): boolean {
@@ -187,9 +189,10 @@ class SqliteStore implements QueueStore {
           for (const chunk of content.chunks) chunks.push(chunk);
           list.push([encodeMessage(message, null, false), content.size]);
         } else {
-          const { file, undo } = await this.#claim(content);
+          const { file, front, undo } = await this.#claim(content);
           undos.push(undo);
-          list.push([encodeMessage(message, file, false), 0]);
+          for (const chunk of front) chunks.push(chunk);
+          list.push([encodeMessage(message, file, false), octetsIn(front)]);
         }
       }
       const flat: (string | number)[] = [];
@@ -248,9 +251,9 @@ class SqliteStore implements QueueStore {
       if (restored) this.#due();
       return restored;
     }
-    const { file, undo } = await this.#claim(content);
+    const { file, front, undo } = await this.#claim(content);
     try {
-      const restored = await this.#call("restore", [encodeMessage(whole, file, false), standing]);
+      const restored = await this.#call("restore", [encodeMessage(whole, file, false), standing], front);
       if (restored) this.#due();
       else undo(undefined);
       return restored;

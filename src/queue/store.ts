@@ -55,8 +55,11 @@ export interface EnqueueOptions {
 export interface ContentWriter {
   /** The caller's chunk is kept, not copied. A promise asks the caller to wait before the next chunk. */
   write(chunk: Uint8Array): void | Promise<void>;
-  /** Ends writing. What is on disk by then is synced. The content stays readable until it is discarded, or enqueued and gone again. */
-  finish(): Content | Promise<Content>;
+  /**
+   * Ends writing; `front` goes before all that was written: what is known only once the content was read, such as its signature. What is on
+   * disk by then is synced. The content stays readable until it is discarded, or enqueued and gone again.
+   */
+  finish(front?: readonly Uint8Array[]): Content | Promise<Content>;
   /** Gives up, before or after `finish`: nothing is left. Enqueued content is not touched. Never throws. */
   discard(): void;
 }

@@ -96,7 +96,8 @@ export type ProofResult =
 export interface ContentSink {
   /** Keeps the chunk, which is not changed afterwards. A promise asks to wait for it. */
   write(chunk: Uint8Array): void | Promise<void>;
-  finish(): Content | Promise<Content>;
+  /** `front` goes before all that was written. */
+  finish(front?: readonly Uint8Array[]): Content | Promise<Content>;
   /** Forgets the content; never throws. */
   discard(): void;
 }

@@ -140,6 +140,31 @@ function queueTests(open: Open, closeAll: () => Promise<unknown>): void {
       assert.ok(found.every(({ envelope }) => envelope.reversePath === null));
     });
 
+    for (const size of [1000, LARGE]) {
+      test(`what is put in front once all of ${size} octets are here comes first, also from another store`, async () => {
+        const store = await open();
+        const id = newMessageId(Date.now());
+        const writer = store.receive();
+        const bytes = bytesOf(id, size);
+        for (let at = 0; at < size; at += 10_000) await writer.write(bytes.subarray(at, at + 10_000));
+        const content = await writer.finish([Buffer.from("DKIM-Signature: a\r\n"), Buffer.from("Received: b\r\n")]);
+        const whole = Buffer.concat([Buffer.from("DKIM-Signature: a\r\nReceived: b\r\n"), bytes]);
+        assert.equal(content.size, whole.length);
+        assert.ok(whole.equals(await bytesIn(content)));
+        await store.enqueue(newMessage({ id, content }), { lease: false });
+        const read = await store.read(id);
+        assert.ok(read !== undefined && whole.equals(await bytesIn(read.content)));
+        const [found] = await store.lease(Date.now(), 1);
+        assert.ok(found !== undefined && whole.equals(await bytesIn(found.content)));
+        const other = newMessageId(Date.now());
+        await store.settle([], [newMessage({ id: other, content: found.content })]);
+        const copied = await store.content(other);
+        assert.ok(copied !== undefined && whole.equals(await bytesIn(copied)));
+        assert.deepEqual(await store.settle([finished(id)], []), [id]);
+        assert.equal(await store.content(id), undefined);
+      });
+    }
+
     test("empty content, and content of a single octet", async () => {
       const store = await open();
       for (const bytes of [new Uint8Array(0), Uint8Array.of(10)]) {
