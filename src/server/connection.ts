@@ -16,7 +16,16 @@ import type { ServerStream, StreamHandler, TlsFacts } from "../util/byte-stream.
 import type { Clock } from "../util/clock.ts";
 import { LoginDesk, type LoginOutcome } from "./login-desk.ts";
 import type { ServerOptions } from "./options.ts";
-import { type Credentials, type Intake, type Peer, type Policy, type RcptDecision, type Refusal, refuse } from "./policy.ts";
+import {
+  type Credentials,
+  type Inspector,
+  type Intake,
+  type Peer,
+  type Policy,
+  type RcptDecision,
+  type Refusal,
+  refuse,
+} from "./policy.ts";
 import { Transaction } from "./transaction.ts";
 
 /** Octets that may wait unread while an answer is awaited. */
@@ -29,6 +38,7 @@ export interface ConnectionContext {
   readonly policy: Policy;
   readonly credentials: Credentials;
   readonly intake: Intake;
+  readonly inspector?: Inspector;
   readonly events: EventSink;
   readonly clock: Clock;
   /** STARTTLS can be offered. */
@@ -248,8 +258,7 @@ export class ServerConnection implements StreamHandler {
           "MAIL",
           () => this.#context.policy.mail(this.#peer, event.mail),
           () => {
-            const { options, intake, clock } = this.#context;
-            this.#transaction = new Transaction(event.mail, this.#peer, options, intake, clock.now());
+            this.#transaction = new Transaction(event.mail, this.#peer, this.#context, this.#context.clock.now());
           },
         );
       case "data":
@@ -319,7 +328,13 @@ export class ServerConnection implements StreamHandler {
   #content(chunk: Uint8Array): Promise<void> | undefined {
     const taken = this.#transaction?.write(chunk);
     if (taken === undefined) return undefined;
-    if (!("kind" in taken)) return taken.catch((error: unknown) => this.#refuseContent(this.#context.intake.refusal(error)));
+    if (taken instanceof Promise) {
+      return taken
+        .catch((error: unknown) => this.#context.intake.refusal(error))
+        .then((refusal) => {
+          if (refusal !== undefined) this.#refuseContent(refusal);
+        });
+    }
     this.#refuseContent(taken);
     return undefined;
   }

@@ -8,8 +8,9 @@
 import type { Content } from "../mail/content.ts";
 import type { Recipient } from "../mail/envelope.ts";
 import type { ListenerKind } from "../mail/event.ts";
-import type { NewMessage } from "../mail/message.ts";
+import type { MessageId, NewMessage } from "../mail/message.ts";
 import type { Reply } from "../mail/reply.ts";
+import type { HeaderSection } from "../message/header-section.ts";
 import type { ScramParameters } from "../protocol/sasl/mechanism.ts";
 import type { MailCommand } from "../protocol/server-session.ts";
 import type { ClientCertificate, TlsFacts } from "../util/byte-stream.ts";
@@ -91,6 +92,41 @@ export type KeyParameters = (ScramParameters & { readonly kind: "parameters" }) 
 export type ProofResult =
   | { readonly kind: "accepted"; readonly account: string; readonly signature: Uint8Array }
   | Exclude<LoginResult, { kind: "accepted" }>;
+
+/** A message whose content begins: its envelope is complete. */
+export interface Arrival {
+  readonly id: MessageId;
+  readonly peer: Peer;
+  readonly mail: MailCommand;
+  readonly recipients: readonly Recipient[];
+  /** Milliseconds since 1970. */
+  readonly now: number;
+}
+
+/** Who looks at content: to check it, or to sign it. */
+export interface Inspector {
+  /** `undefined`: this message is not looked at. */
+  begin(arrival: Arrival): Inspection | undefined;
+}
+
+/** One content being looked at while it arrives. */
+export interface Inspection {
+  /**
+   * The header section is there: as it came, and the octets that would be kept of it. Gives those that are kept, or why the message is not
+   * taken. What it gives must not be changed afterwards, nor what it is given.
+   */
+  header(section: HeaderSection, kept: readonly Uint8Array[]): readonly Uint8Array[] | Refusal | Promise<readonly Uint8Array[] | Refusal>;
+  /** Octets of the body, as they came. */
+  body(chunk: Uint8Array): void;
+  /** All of it is here. Gives what goes in front of it, before our Received, or why the message is not taken. Rejecting is answered 451. */
+  end(): Promise<readonly Uint8Array[] | Refusal>;
+  /** Where content must be all ASCII (RFC 6376 5.3): if it is not, it is encoded anew, and looked at again by what this gives. */
+  again?(): Inspection;
+}
+
+export function isRefusal(value: readonly Uint8Array[] | Refusal): value is Refusal {
+  return "kind" in value;
+}
 
 /** Where content goes while it arrives. */
 export interface ContentSink {

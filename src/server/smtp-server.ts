@@ -16,13 +16,15 @@ import { type Clock, seconds, systemClock } from "../util/clock.ts";
 import { type ConnectionContext, ServerConnection } from "./connection.ts";
 import { ConnectionCounter } from "./connection-counter.ts";
 import { defaultServerOptions, type ListenAt, type ServerOptions } from "./options.ts";
-import { type Credentials, type Intake, type Policy, type Refusal, refuse } from "./policy.ts";
+import { type Credentials, type Inspector, type Intake, type Policy, type Refusal, refuse } from "./policy.ts";
 
 export interface SmtpServerParts {
   readonly listeners: readonly ListenAt[];
   readonly policy: Policy;
   readonly credentials: Credentials;
   readonly intake: Intake;
+  /** Who looks at content; absent: nobody. */
+  readonly inspector?: Inspector;
   /** Absent: no STARTTLS; submission then cannot be listened for. */
   readonly certificate?: ServerContext;
   readonly events?: EventSink;
@@ -48,12 +50,13 @@ export class SmtpServer {
     this.#parts = parts;
     this.#options = { ...defaultServerOptions, ...options };
     this.#clock = parts.clock ?? systemClock;
-    const { policy, credentials, intake, events = () => {} } = parts;
+    const { policy, credentials, intake, inspector, events = () => {} } = parts;
     this.#context = {
       options: this.#options,
       policy,
       credentials,
       intake,
+      ...(inspector === undefined ? {} : { inspector }),
       events,
       clock: this.#clock,
       hasCertificate: parts.certificate !== undefined,

@@ -4,9 +4,10 @@
  * Rules
  * 1. Content passes chunk by chunk into the sink. Only the header section is held, until it is whole (256 KiB at most).
  * 2. The header section is looked at once: our Received goes before it, loops are counted, a submission is mended (RFC 6409 8).
- * 3. Whatever ends it early discards the sink: nothing half accepted stays.
+ * 3. An inspection sees the header section before it is kept, and the body as it comes; what it has to say goes in front, once all is here.
+ * 4. Whatever ends it early discards the sink: nothing half accepted stays.
  */
-import type { Content, ContentFacts } from "../mail/content.ts";
+import { type Content, type ContentFacts, readContent } from "../mail/content.ts";
 import type { Envelope, Recipient } from "../mail/envelope.ts";
 import { type MessageId, type NewMessage, newMessageId, type Origin } from "../mail/message.ts";
 import { reply } from "../mail/reply.ts";
@@ -17,11 +18,17 @@ import { fixSubmission, messageIdText } from "../message/submission.ts";
 import { receivedField } from "../message/trace.ts";
 import type { MailCommand } from "../protocol/server-session.ts";
 import type { ServerOptions } from "./options.ts";
-import { type ContentSink, type Intake, type Peer, type Refusal, refuse } from "./policy.ts";
-import { LINE_LIMIT, reencoded } from "./reencode.ts";
+import { type ContentSink, type Inspection, type Inspector, type Intake, isRefusal, type Peer, type Refusal, refuse } from "./policy.ts";
+import { LINE_LIMIT, reencode } from "./reencode.ts";
 
-/** What a caller is to wait for before it brings more. */
-type Pending = Promise<void> | undefined;
+/** A Refusal ends the content's way; a promise is to be waited for before more is brought. */
+type Taken = Refusal | Promise<Refusal | undefined> | undefined;
+
+export interface TransactionParts {
+  readonly options: ServerOptions;
+  readonly intake: Intake;
+  readonly inspector?: Inspector;
+}
 
 export class Transaction {
   readonly mail: MailCommand;
@@ -29,16 +36,18 @@ export class Transaction {
   readonly recipients: Recipient[] = [];
   readonly #options: ServerOptions;
   readonly #intake: Intake;
+  readonly #inspector: Inspector | undefined;
   readonly #now: number;
   readonly #peer: Peer;
+  #inspection: Inspection | undefined;
   #sink: ContentSink | undefined;
   #header: HeaderReader | undefined;
   readonly #scanner = new ContentScanner();
   #mender: LineEndMender | undefined;
-  readonly #pieces: Uint8Array[] = [];
 
-  constructor(mail: MailCommand, peer: Peer, options: ServerOptions, intake: Intake, now: number) {
+  constructor(mail: MailCommand, peer: Peer, { options, intake, inspector }: TransactionParts, now: number) {
     this.mail = mail;
+    this.#inspector = inspector;
     this.id = newMessageId(now);
     this.#peer = peer;
     this.#options = options;
@@ -60,45 +69,61 @@ export class Transaction {
     this.#sink = this.#intake.receive(this.mail.size);
     this.#header = new HeaderReader();
     if (this.#lineEnds === "convert") this.#mender = new LineEndMender();
+    const { id, mail, recipients } = this;
+    this.#inspection = this.#inspector?.begin({ id, mail, recipients, peer: this.#peer, now: this.#now });
   }
 
-  /** Takes a chunk in; a Refusal ends the content's way. */
-  write(chunk: Uint8Array): Pending | Refusal {
+  /** Takes a chunk in. */
+  write(chunk: Uint8Array): Taken {
     if (this.#mender === undefined) return this.#take(chunk);
-    this.#mender.push(chunk, this.#pieces);
-    return this.#takePieces();
+    const pieces: Uint8Array[] = [];
+    this.#mender.push(chunk, pieces);
+    return this.#takeAll(pieces);
   }
 
-  #takePieces(): Pending | Refusal {
-    let pending: Pending;
-    for (const piece of this.#pieces.splice(0)) {
+  #takeAll(pieces: readonly Uint8Array[]): Taken {
+    for (const [i, piece] of pieces.entries()) {
       const taken = this.#take(piece);
-      if (taken !== undefined && "kind" in taken) return taken;
-      pending = taken ?? pending;
+      if (taken === undefined) continue;
+      if (!(taken instanceof Promise)) return taken;
+      if (i === pieces.length - 1) return taken;
+      return taken.then((refusal) => refusal ?? this.#takeAll(pieces.slice(i + 1)));
     }
-    return pending;
-  }
-
-  #take(chunk: Uint8Array): Pending | Refusal {
-    this.#scanner.push(chunk);
-    if (this.#header === undefined) return this.#put(chunk);
-    if (this.#header.push(chunk)) return this.#endHeader();
     return undefined;
   }
 
-  #endHeader(): Pending | Refusal {
+  #take(chunk: Uint8Array): Taken {
+    this.#scanner.push(chunk);
+    if (this.#header === undefined) return this.#takeBody([chunk]);
+    return this.#header.push(chunk) ? this.#endHeader() : undefined;
+  }
+
+  #takeBody(chunks: readonly Uint8Array[]): Taken {
+    for (const chunk of chunks) this.#inspection?.body(chunk);
+    return this.#put(chunks);
+  }
+
+  #endHeader(): Taken {
     const { section, rest } = (this.#header as HeaderReader).finish();
     this.#header = undefined;
     const refusal = this.#judge(section);
     if (refusal !== undefined) return refusal;
-    let pending = this.#put(this.#received());
-    for (const chunk of this.#submission ? this.#mended(section) : [section.whole]) pending = this.#put(chunk) ?? pending;
-    for (const chunk of rest) pending = this.#put(chunk) ?? pending;
-    return pending;
+    const kept = this.#submission ? this.#mended(section) : [section.whole];
+    const seen = this.#inspection?.header(section, kept) ?? kept;
+    return seen instanceof Promise ? seen.then((given) => this.#keep(given, rest)) : this.#keep(seen, rest);
   }
 
-  #put(chunk: Uint8Array): Pending {
-    return this.#sink?.write(chunk) ?? undefined;
+  #keep(header: readonly Uint8Array[] | Refusal, rest: readonly Uint8Array[]): Taken {
+    if (isRefusal(header)) return header;
+    const put = this.#put([this.#received(), ...header]);
+    return this.#takeBody(rest) ?? put;
+  }
+
+  /** Writes the chunks; the last promise is the one that counts, for the sink waits for all before it. */
+  #put(chunks: readonly Uint8Array[]): Promise<undefined> | undefined {
+    let pending: Promise<void> | undefined;
+    for (const chunk of chunks) pending = this.#sink?.write(chunk) ?? pending;
+    return pending?.then(() => undefined);
   }
 
   #judge(section: HeaderSection): Refusal | undefined {
@@ -132,30 +157,69 @@ export class Transaction {
 
   /** Ends the content and hands the message over; resolves once it is safe. */
   async finish(): Promise<NewMessage | Refusal> {
-    this.#mender?.end(this.#pieces);
-    const last = this.#takePieces();
-    const ended = this.#header === undefined ? last : this.#endHeader();
-    const refusal = [last, ended].find((step) => step !== undefined && "kind" in step);
-    if (refusal !== undefined && "kind" in refusal) return refusal;
+    const pieces: Uint8Array[] = [];
+    this.#mender?.end(pieces);
+    const refusal = (await this.#takeAll(pieces)) ?? (this.#header === undefined ? undefined : await this.#endHeader());
+    if (refusal !== undefined) return refusal;
     const facts = this.#scanner.facts();
     const problem = this.#judgeContent(facts);
     if (problem !== undefined) return problem;
-    const content = await (this.#sink as ContentSink).finish();
-    const message = await this.#mendedMessage(content, { ...facts, size: content.size });
+    const target = this.#encodingFor(facts);
+    const message = target === undefined ? await this.#asItCame(facts) : await this.#encoded(facts, target);
+    if ("kind" in message) return message;
     await this.#intake.accept(message);
     this.#sink = undefined;
     return message;
   }
 
-  /** RFC 6409 8 lets a submission be mended: lines that no server has to take are encoded anew. */
-  async #mendedMessage(content: Content, facts: ContentFacts): Promise<NewMessage> {
-    if (!this.#submission || this.#lineEnds === "keep" || facts.longestLine <= LINE_LIMIT) return this.#message(content, facts);
+  async #asItCame(facts: ContentFacts): Promise<NewMessage | Refusal> {
+    const front = await this.#inspection?.end();
+    if (front !== undefined && isRefusal(front)) return front;
+    const content = await (this.#sink as ContentSink).finish(front);
+    return this.#message(content, { ...facts, size: content.size });
+  }
+
+  /** What the content must be encoded anew for; RFC 6409 8 lets a submission be mended. */
+  #encodingFor(facts: ContentFacts): "7bit" | "8bit" | undefined {
+    if (!this.#submission) return undefined;
+    const signed = this.#inspection?.again !== undefined;
+    // RFC 6376 5.3. A server that takes SMTPUTF8 takes 8-bit content as well (RFC 6531 3.1): nobody will convert it.
+    if (signed && (facts.binary || (facts.eightBit && !this.mail.smtpUtf8))) return "7bit";
+    return this.#lineEnds !== "keep" && facts.longestLine > LINE_LIMIT ? "8bit" : undefined;
+  }
+
+  async #encoded(facts: ContentFacts, target: "7bit" | "8bit"): Promise<NewMessage | Refusal> {
+    const content = await (this.#sink as ContentSink).finish();
     const sink = this.#intake.receive(content.size);
-    const mended = await reencoded(content, facts, sink);
-    if (mended === undefined) return this.#message(content, facts);
+    const again = this.#inspection?.again?.();
+    const inspected = {
+      write: (chunk: Uint8Array) => {
+        again?.body(chunk);
+        return sink.write(chunk);
+      },
+      discard: () => sink.discard(),
+    };
+    const encoded = await reencode(content, { facts: { ...facts, size: content.size }, target }, inspected);
+    if (encoded === undefined) return this.#unchanged(content, facts);
     this.#sink?.discard();
     this.#sink = sink;
-    return this.#message(mended.content, mended.facts);
+    const front = await again?.end();
+    if (front !== undefined && isRefusal(front)) return front;
+    const whole = await sink.finish(front);
+    return this.#message(whole, { ...encoded, size: whole.size });
+  }
+
+  /** What may not be encoded anew (it is signed or encrypted by its author) goes as it came, with what was to go in front of it. */
+  async #unchanged(content: Content, facts: ContentFacts): Promise<NewMessage | Refusal> {
+    const front = await this.#inspection?.end();
+    if (front === undefined) return this.#message(content, { ...facts, size: content.size });
+    if (isRefusal(front)) return front;
+    const sink = this.#intake.receive(content.size);
+    for await (const chunk of readContent(content)) await sink.write(chunk);
+    this.#sink?.discard();
+    this.#sink = sink;
+    const whole = await sink.finish(front);
+    return this.#message(whole, { ...facts, size: whole.size });
   }
 
   #judgeContent(facts: ContentFacts): Refusal | undefined {
@@ -167,7 +231,9 @@ export class Transaction {
 
   #message(content: Content, facts: ContentFacts): NewMessage {
     const { size: _, ...mail } = this.mail;
-    const envelope: Envelope = { ...mail, recipients: this.recipients };
+    // What was encoded anew needs no BINARYMIME any more.
+    const body = mail.body === "BINARYMIME" && !facts.binary ? "8BITMIME" : mail.body;
+    const envelope: Envelope = { ...mail, body, recipients: this.recipients };
     return { id: this.id, envelope, content, facts, origin: this.#origin(), arrived: this.#now };
   }
 
