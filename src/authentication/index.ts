@@ -9,6 +9,7 @@
  *    `quarantineField` where the verdict says so. Received-SPF is not written: RFC 8601 serves.
  */
 
+export { BLOCK_LIST_LIMIT, listedBy } from "./block-list.ts";
 export * from "./dmarc/index.ts";
 export { type CheckDns, type DnsAnswer, dnsOf, type MailExchanger } from "./dns.ts";
 export { checkIprev, type IprevResult } from "./iprev.ts";

@@ -12,6 +12,14 @@ import type { MessageId } from "./message.ts";
 import type { Outcome } from "./outcome.ts";
 import type { Reply } from "./reply.ts";
 
+export interface CheckResult {
+  readonly method: "spf" | "dkim" | "dmarc" | "arc" | "iprev";
+  /** As RFC 8601 has it; `crashed` where the check itself failed. */
+  readonly result: string;
+  /** Whose name was checked. */
+  readonly domain?: string;
+}
+
 export type ListenerKind = "submission" | "submissions" | "smtp";
 
 export type MailEvent =
@@ -45,6 +53,19 @@ export type MailEvent =
       readonly from: ReversePath;
       readonly recipients: readonly Mailbox[];
       readonly size: number;
+    }
+  /** What was found about who sent it; told before it is accepted, or refused for it. */
+  | {
+      readonly type: "checked";
+      readonly id: MessageId;
+      readonly session: string;
+      readonly peer: string;
+      readonly from: ReversePath;
+      readonly results: readonly CheckResult[];
+      readonly action: "accept" | "quarantine" | "reject" | "defer";
+      readonly reason: string;
+      /** In report-only mode: what would have been done. */
+      readonly instead?: "accept" | "quarantine" | "reject" | "defer";
     }
   | {
       readonly type: "attempted";

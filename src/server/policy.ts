@@ -121,7 +121,7 @@ export interface Inspection {
   /** All of it is here. Gives what goes in front of it, before our Received, or why the message is not taken. Rejecting is answered 451. */
   end(): Promise<readonly Uint8Array[] | Refusal>;
   /** Where content must be all ASCII (RFC 6376 5.3): if it is not, it is encoded anew, and looked at again by what this gives. */
-  again?(): Inspection;
+  readonly again?: (() => Inspection) | undefined;
 }
 
 export function isRefusal(value: readonly Uint8Array[] | Refusal): value is Refusal {

@@ -76,6 +76,12 @@ export function eventFields(event: MailEvent): LogFields {
       const from = event.from === null ? "" : formatMailbox(event.from);
       return { event: "accepted", id, session, peer, from, to: addresses(recipients), recipients: recipients.length, size };
     }
+    case "checked": {
+      const { id, session, peer, results, action, reason, instead } = event;
+      const from = event.from === null ? "" : formatMailbox(event.from);
+      const found = results.map(({ method, result, domain }) => `${method}=${result}${domain === undefined ? "" : ` ${domain}`}`);
+      return { event: "checked", id, session, peer, from, results: found, action, instead, reason };
+    }
     case "attempted": {
       const { id, attempts, next, age, outcome } = event;
       return {

@@ -6,7 +6,7 @@
  * 2. The first word says what happened, and lines of it can be searched for by that word and by the message's id.
  */
 import { formatReversePath } from "../mail/envelope.ts";
-import type { MailEvent } from "../mail/event.ts";
+import type { CheckResult, MailEvent } from "../mail/event.ts";
 import { formatMailbox, type Mailbox } from "../mail/mailbox.ts";
 import { describeHost, describeReason } from "../mail/outcome.ts";
 import { describeReply } from "../mail/reply.ts";
@@ -47,6 +47,8 @@ function parts(event: MailEvent): [word: string, text: string] {
       return ["left", `${event.session} ${event.peer}: ${event.why}, ${event.accepted} accepted`];
     case "accepted":
       return ["accepted", `${event.id} ${formatReversePath(event.from)} -> ${named(event.recipients)} (${formatSize(event.size)})`];
+    case "checked":
+      return ["checked", `${event.id} ${formatReversePath(event.from)}: ${checks(event.results)}: ${event.action}, ${event.reason}`];
     case "attempted":
       return attempted(event);
     case "tls-fallback":
@@ -97,4 +99,9 @@ export function formatSpan(ms: number): string {
   if (ms < 59_950) return `${(ms / 1000).toFixed(1)} s`;
   if (ms < 3_570_000) return `${Math.round(ms / 60_000)} min`;
   return ms < 86_220_000 ? `${(ms / 3_600_000).toFixed(1)} h` : `${(ms / 86_400_000).toFixed(1)} d`;
+}
+
+/** `spf=pass (a.test), dkim=none`. */
+function checks(results: readonly CheckResult[]): string {
+  return results.map(({ method, result, domain }) => `${method}=${result}${domain === undefined ? "" : ` (${domain})`}`).join(", ");
 }

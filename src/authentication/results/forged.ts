@@ -24,10 +24,11 @@ export interface Cleaned {
   readonly removed: readonly HeaderField[];
 }
 
-/** The section without them. One that passed the limit is cleaned as far as it was read. */
-export function withoutForged(section: HeaderSection, authservIds: readonly string[]): Cleaned {
+/** The section without them, and without fields of the names in `also`. One that passed the limit is cleaned as far as it was read. */
+export function withoutForged(section: HeaderSection, authservIds: readonly string[], also: readonly string[] = []): Cleaned {
   const whole = section.bytes.length === 0 ? [] : [section.bytes];
-  if (!section.has(NAME)) return { chunks: whole, removed: [] };
+  if (!section.has(NAME) && !also.some((name) => section.has(name))) return { chunks: whole, removed: [] };
+  const unwanted = new Set(also.map((name) => name.toLowerCase()));
   const ours = new Set(authservIds.map(idKey));
   const chunks: Uint8Array[] = [];
   const removed: HeaderField[] = [];
@@ -35,7 +36,8 @@ export function withoutForged(section: HeaderSection, authservIds: readonly stri
   let at = 0;
   for (const field of section.fields) {
     const end = at + field.raw.length;
-    if (field.name.toLowerCase() === NAME.toLowerCase() && isForged(field, ours)) {
+    const name = field.name.toLowerCase();
+    if (unwanted.has(name) || (name === NAME.toLowerCase() && isForged(field, ours))) {
       if (at > from) chunks.push(section.bytes.subarray(from, at));
       removed.push(field);
       from = end;

@@ -1,0 +1,19 @@
+/** Which inspection a message gets: what other servers bring is checked, what accounts submit is judged by its From and signed. */
+import type { Arrival, Inspection, Inspector } from "../../server/policy.ts";
+import { ArrivalCheck, type ArrivalCheckOptions } from "./arrival-check.ts";
+import { SubmissionCheck, type SubmissionCheckOptions } from "./submission-check.ts";
+
+export interface InspectorsOptions {
+  /** Absent: nothing is checked on 25. */
+  readonly arrivals?: ArrivalCheckOptions;
+  readonly submissions: SubmissionCheckOptions;
+}
+
+export function inspectors({ arrivals, submissions }: InspectorsOptions): Inspector {
+  return {
+    begin(arrival: Arrival): Inspection | undefined {
+      if (arrival.peer.account !== undefined) return new SubmissionCheck(arrival, submissions);
+      return arrivals === undefined ? undefined : new ArrivalCheck(arrival, arrivals);
+    },
+  };
+}
