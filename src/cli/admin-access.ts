@@ -37,7 +37,7 @@ async function storesOf({ config, data }: FolderOptions): Promise<StoresOptions>
   const [{ configPath, loadConfig }, { storesOptions }] = await Promise.all([import("./load-config.ts"), import("./stores-options.ts")]);
   if (config === undefined && !existsSync(configPath(undefined)) && isTryOut(TRY_OUT_DATA)) return { folder: resolve(TRY_OUT_DATA) };
   const loaded = loadConfig(config);
-  return storesOptions(loaded.config, loaded.logins);
+  return storesOptions(loaded.config, loaded.files);
 }
 
 async function openHere(options: StoresOptions): Promise<Administration> {

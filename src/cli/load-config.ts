@@ -5,7 +5,7 @@
  * 1. `--config`, else POSTRIDER_CONFIG, else ./postrider.toml. Which of them it was is said where the file is missing.
  */
 import { existsSync } from "node:fs";
-import { type Config, formatProblems, type LoginFiles, readConfig, readEnvironment } from "../config/index.ts";
+import { type Config, formatProblems, type NamedFiles, readConfig, readEnvironment } from "../config/index.ts";
 import type { CertificatePair } from "../net/tls-context.ts";
 import { CliError, exitCodes } from "./exit-codes.ts";
 
@@ -19,7 +19,7 @@ export interface LoadedConfig {
   readonly path: string;
   readonly config: Config;
   readonly certificate: CertificatePair | undefined;
-  readonly logins: LoginFiles;
+  readonly files: NamedFiles;
 }
 
 /** Throws a CliError with every problem in its text. */

@@ -57,7 +57,7 @@ export async function migrate(options: MigrateOptions): Promise<number> {
 
 function storesOf({ config, from, to }: MigrateOptions): readonly [StoresOptions, StoresOptions] {
   const loaded = from === undefined || to === undefined ? loadConfig(config) : undefined;
-  const configured = loaded === undefined ? undefined : storesOptions(loaded.config, loaded.logins);
+  const configured = loaded === undefined ? undefined : storesOptions(loaded.config, loaded.files);
   const named = (store: string | undefined): StoresOptions => {
     if (store === undefined) return configured as StoresOptions;
     if (/^postgres/.test(store) && store.includes("://")) {

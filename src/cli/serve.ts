@@ -8,7 +8,7 @@
 import { resolve } from "node:path";
 import { type ControlServer, startControlServer } from "../admin/control-server.ts";
 import { administration } from "../admin/operations.ts";
-import { type Config, type ListenSetting, type LoginFiles, readCertificate } from "../config/index.ts";
+import { type Config, type ListenSetting, type NamedFiles, readCertificate } from "../config/index.ts";
 import { lockFolder } from "../database/index.ts";
 import type { EventSink } from "../mail/event.ts";
 import { ListenError, probeListen } from "../net/probe.ts";
@@ -28,18 +28,18 @@ export interface ServeOptions {
 }
 
 export async function serve(options: ServeOptions): Promise<number> {
-  const { path, config, certificate, logins } = loadConfig(options.config);
+  const { path, config, certificate, files } = loadConfig(options.config);
   const { format, level } = config.log;
   const logger = createLogger({ format, level });
   const readable = format === "readable" || (format === "auto" && process.stderr.isTTY === true);
   const events = eventLog(logger, { readable });
   try {
     makeDataFolder(config.data);
-    const context = serverContext(certificate ?? ownCertificate(config, logger), newTicketKeys(), logins.authorities);
+    const context = serverContext(certificate ?? ownCertificate(config, logger), newTicketKeys(), files.authorities);
     // What a store in the folder would do: certificate and control socket are one server's.
     const lock = config.queue.shared === undefined ? undefined : lockFolder(config.data);
-    const stores = await openStores({ ...storesOptions(config, logins), events });
-    const code = await run({ config, context, stores, events, logger, path, logins });
+    const stores = await openStores({ ...storesOptions(config, files), events });
+    const code = await run({ config, context, stores, events, logger, path, files });
     lock?.release();
     return code;
   } finally {
@@ -54,7 +54,7 @@ interface Parts {
   readonly events: EventSink;
   readonly logger: Logger;
   readonly path: string;
-  readonly logins: LoginFiles;
+  readonly files: NamedFiles;
 }
 
 async function run(parts: Parts): Promise<number> {
@@ -169,7 +169,7 @@ function reload({ tls }: Config, context: ServerContext, logger: Logger): void {
   }
 }
 
-function loginOptions({ oauth, clientCertificates }: Config, { clientSecret = "" }: LoginFiles): LoginOptions {
+function loginOptions({ oauth, clientCertificates }: Config, { clientSecret = "" }: NamedFiles): LoginOptions {
   const by = oauth?.by.kind === "introspection" ? { ...oauth.by, clientSecret } : oauth?.by;
   return {
     ...(oauth === undefined || by === undefined ? {} : { bearer: { ...oauth, by } }),
@@ -177,7 +177,13 @@ function loginOptions({ oauth, clientCertificates }: Config, { clientSecret = ""
   };
 }
 
-function relayOptions({ config, context, stores, events, logins }: Parts, listeners: readonly ListenSetting[]): RelayOptions {
+function checkOptions({ checks }: Config, { sealWith }: NamedFiles): Pick<RelayOptions, "checks"> {
+  if (checks === undefined) return {};
+  const { settings, blockLists, timeout } = checks;
+  return { checks: { settings, blockLists, timeout, ...(sealWith === undefined ? {} : { sealWith }) } };
+}
+
+function relayOptions({ config, context, stores, events, files }: Parts, listeners: readonly ListenSetting[]): RelayOptions {
   const { delivery } = config;
   const { ipv4, ipv6 } = delivery.source;
   return {
@@ -185,7 +191,7 @@ function relayOptions({ config, context, stores, events, logins }: Parts, listen
     stores,
     listeners,
     certificate: context,
-    logins: loginOptions(config, logins),
+    logins: loginOptions(config, files),
     domains: config.domains,
     routes: config.routes,
     server: config.server,
@@ -202,6 +208,9 @@ function relayOptions({ config, context, stores, events, logins }: Parts, listen
       keepIdle: delivery.keepConnection,
       timeouts: { connect: delivery.connectTimeout },
     },
+    submissionFrom: config.submissionFrom,
+    keys: files.keys,
+    ...checkOptions(config, files),
     dns: config.dns,
     retry: { intervals: delivery.retry, giveUpAfter: delivery.maxAge },
     events,

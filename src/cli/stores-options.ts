@@ -4,12 +4,12 @@
  * Rules
  * 1. A database's URL may hold its password: what is shown of it is where it is, never more.
  */
-import type { Config, LoginFiles } from "../config/index.ts";
+import type { Config, NamedFiles } from "../config/index.ts";
 import type { SharedStoreOptions, StoresOptions } from "../relay/stores.ts";
 
 export function storesOptions(
   { data, hostname, queue }: Pick<Config, "data" | "hostname" | "queue">,
-  { storePassword }: LoginFiles,
+  { storePassword }: NamedFiles,
 ): StoresOptions {
   const { minimumFree, shared } = queue;
   if (shared === undefined) return { folder: data, minimumFree };

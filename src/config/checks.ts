@@ -19,6 +19,24 @@ export function check(read: ReadTables, problems: Problems): void {
   checkRoutes(read, problems);
   checkDelivery(read, problems);
   checkQueue(read, problems);
+  checkAuthentication(read, problems);
+  checkDkim(read, problems);
+}
+
+function checkAuthentication(read: ReadTables, problems: Problems): void {
+  const { seal_domain: domain, seal_selector: selector, seal_key: key } = read.tables.authentication;
+  const given = [domain, selector, key].filter((one) => one !== undefined).length;
+  if (given === 0 || given === 3 || problems.all.some((problem) => problem.key.startsWith("authentication.seal"))) return;
+  problems.conflict("authentication.seal_key", "sealing needs all of seal_domain, seal_selector and seal_key");
+}
+
+function checkDkim(read: ReadTables, problems: Problems): void {
+  const tables = read.lists.dkim ?? [];
+  for (const [i, { domain, selector }] of tables.entries()) {
+    if (domain === undefined || selector === undefined) continue;
+    const other = tables.findIndex((one) => one.domain === domain && one.selector === selector);
+    if (other < i) problems.conflict(`dkim[${i}]`, `the same domain and selector as dkim[${other}]`);
+  }
 }
 
 function checkQueue(read: ReadTables, problems: Problems): void {
@@ -112,7 +130,7 @@ function checkDomains(read: ReadTables, problems: Problems): void {
 }
 
 function checkRoutes(read: ReadTables, problems: Problems): void {
-  const { routes } = read;
+  const { route: routes } = read.lists;
   if (routes === undefined) return;
   const own = listening(read);
   for (const [i, { to }] of routes.entries()) {

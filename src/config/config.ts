@@ -8,6 +8,7 @@
  */
 import { resolve } from "node:path";
 import type { SignatureAlgorithm } from "../accounts/index.ts";
+import { type AuthenticationSettings, type CheckSettings, defaultCheckSettings } from "../authentication/index.ts";
 import type { Route } from "../delivery/route.ts";
 import { isDomain } from "../mail/domain.ts";
 import type { ListenerKind } from "../mail/event.ts";
@@ -18,7 +19,7 @@ import { check } from "./checks.ts";
 import { everywhere, type ListenEndpoint, webUrl } from "./kinds.ts";
 import { type ReadTables, readText } from "./parse.ts";
 import type { ConfigProblem } from "./problem.ts";
-import type { RouteTable, Tables } from "./schema.ts";
+import type { CheckTable, Lists, RouteTable, Tables } from "./schema.ts";
 
 export interface ListenSetting {
   readonly kind: ListenerKind;
@@ -75,6 +76,23 @@ export interface DeliverySettings {
   readonly maxAge: number;
 }
 
+/** A key to sign with. */
+export interface KeySetting {
+  readonly domain: string;
+  readonly selector: string;
+  /** Absolute path of its file. */
+  readonly key: string;
+}
+
+/** What is checked on 25. */
+export interface ChecksSetting {
+  readonly settings: AuthenticationSettings;
+  readonly blockLists: readonly string[];
+  /** Milliseconds. */
+  readonly timeout: number;
+  readonly seal: KeySetting | undefined;
+}
+
 /** A database that several servers share. */
 export interface SharedStoreSetting {
   /** May hold a password: never to be shown. */
@@ -101,6 +119,11 @@ export interface Config {
   readonly delivery: DeliverySettings;
   /** In the order of the file: the first match wins. */
   readonly routes: readonly Route[];
+  /** What is done with a From that is not the account's. */
+  readonly submissionFrom: "owned" | "rewrite" | "allow";
+  /** Absent: what comes in on 25 is not checked. */
+  readonly checks: ChecksSetting | undefined;
+  readonly dkim: readonly KeySetting[];
   /** As SmtpServer takes them. */
   readonly server: ServerOptions;
   readonly queue: { readonly minimumFree: number; readonly shared: SharedStoreSetting | undefined };
@@ -176,7 +199,16 @@ function build(read: ReadTables, hostname: string, folder: string): Config {
       retry: delivery.retry,
       maxAge: delivery.max_age,
     },
-    routes: (read.routes ?? []) as readonly RouteTable[],
+    routes: (read.lists.route ?? []) as readonly RouteTable[],
+    submissionFrom: tables.submission.from,
+    checks: tables.authentication.check
+      ? checksSetting(tables.authentication, (read.lists.sender_policy ?? []) as readonly Lists["sender_policy"][], folder)
+      : undefined,
+    dkim: ((read.lists.dkim ?? []) as readonly Lists["dkim"][]).map(({ domain, selector, key }) => ({
+      domain,
+      selector,
+      key: resolve(folder, key),
+    })),
     server: serverOptions(tables, hostname),
     queue: { minimumFree: tables.queue.minimum_free, shared: sharedStore(tables.queue, folder) },
     log: tables.log,
@@ -240,6 +272,28 @@ function oauthSetting(table: Tables["accounts.oauth"], folder: string): OauthSet
 
 function certificateSetting({ authorities, account }: Tables["accounts.certificates"], folder: string): CertificateSetting | undefined {
   return authorities === undefined ? undefined : { authorities: resolve(folder, authorities), account };
+}
+
+function checksSetting(table: Tables["authentication"], policies: readonly Lists["sender_policy"][], folder: string): ChecksSetting {
+  const { block_lists: blockLists, timeout, seal_domain: domain, seal_selector: selector, seal_key: key } = table;
+  const domains = new Map(policies.map(({ domain: of, ...settings }) => [of, checkSettings(settings)]));
+  const seal =
+    domain === undefined || selector === undefined || key === undefined ? undefined : { domain, selector, key: resolve(folder, key) };
+  return { settings: { defaults: { ...defaultCheckSettings, ...checkSettings(table) }, domains }, blockLists, timeout, seal };
+}
+
+function checkSettings(table: CheckTable): Partial<CheckSettings> {
+  const settings = {
+    mode: table.mode,
+    onReject: table.on_reject,
+    agreement: table.agreement,
+    onQuarantine: table.on_quarantine,
+    onSpfFail: table.on_spf_fail,
+    onMalformedAuthor: table.on_malformed_from,
+    onDnsFailure: table.on_dns_failure,
+    trustedSealers: table.trusted_sealers === undefined ? undefined : new Set(table.trusted_sealers),
+  };
+  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
 }
 
 function sharedStore(queue: Tables["queue"], folder: string): SharedStoreSetting | undefined {

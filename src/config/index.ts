@@ -15,4 +15,4 @@ export { type Environment, readEnvironment } from "./environment.ts";
 export { formatProblem, formatProblems } from "./format.ts";
 export { isPostgresUrl, type ListenEndpoint } from "./kinds.ts";
 export type { ConfigProblem } from "./problem.ts";
-export { type LoginFiles, type ReadResult, readCertificate, readConfig } from "./read-config.ts";
+export { type NamedFiles, type ReadResult, readCertificate, readConfig } from "./read-config.ts";

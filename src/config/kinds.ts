@@ -7,6 +7,7 @@
  */
 
 import { z } from "zod";
+import type { Knowledge } from "../authentication/index.ts";
 import type { DomainPattern, NextHop } from "../delivery/route.ts";
 import { domainKey, isDomain, toAscii } from "../mail/domain.ts";
 import { type Mailbox, mailboxKey, parseMailbox } from "../mail/mailbox.ts";
@@ -39,6 +40,17 @@ export function list<T extends z.ZodType>(element: T, expected: string) {
 export const text = kind(
   "a text that is not empty",
   ofText((value) => (value.trim() === "" ? undefined : value)),
+);
+
+const knowledge: readonly Knowledge[] = ["spf-fail", "no-forwarder", "no-reverse-name", "listed"];
+
+export const agreement = kind(
+  `one or several of ${knowledge.join(", ")}, with spaces between`,
+  ofText((value): readonly Knowledge[] | undefined => {
+    const words = value.trim().split(/\s+/);
+    const known = knowledge.filter((one) => words.includes(one));
+    return known.length === words.length ? known : undefined;
+  }),
 );
 
 /** As libpq has it: with the host in the query (a unix socket) the place of the host may be empty, which no other URL may be. */

@@ -8,15 +8,15 @@
 import { parse, TomlError } from "smol-toml";
 import type { z } from "zod";
 import { type ConfigProblem, describeValue, keyText, suggestKey } from "./problem.ts";
-import { type General, general, type RouteTable, route, type Tables, tables } from "./schema.ts";
+import { type General, general, type Lists, lists, type Tables, tables } from "./schema.ts";
 import { type KeyLines, keyLines, lineOf } from "./toml-lines.ts";
 
 /** What could be read. Keys that had problems are absent, whatever the schema says. */
 export interface ReadTables {
   readonly general: Partial<General>;
   readonly tables: { readonly [K in keyof Tables]: Partial<Tables[K]> };
-  /** `undefined` where `[[route]]` as a whole is no list of tables. */
-  readonly routes: readonly Partial<RouteTable>[] | undefined;
+  /** `undefined` where the key as a whole is no list of tables. */
+  readonly lists: { readonly [K in keyof Lists]: readonly Partial<Lists[K]>[] | undefined };
   /** Tables that the file has. */
   readonly present: ReadonlySet<string>;
 }
@@ -60,7 +60,7 @@ export function readText(text: string): { read: ReadTables; problems: Problems }
     return { syntax: { kind: "syntax", key: "", line: error.line, column: error.column, text: `syntax error: ${what}` } };
   }
   const problems = new Problems(keyLines(text));
-  const mine = Object.entries(raw).filter(([key]) => !Object.hasOwn(tables, key) && !parents.has(key) && key !== "route");
+  const mine = Object.entries(raw).filter(([key]) => !Object.hasOwn(tables, key) && !parents.has(key) && !Object.hasOwn(lists, key));
   for (const parent of parents) checkParent(parent, raw[parent], problems);
   const read: ReadTables = {
     general: readTable(general, Object.fromEntries(mine), [], problems),
@@ -70,7 +70,9 @@ export function readText(text: string): { read: ReadTables; problems: Problems }
         readTable(schema as z.ZodObject, tableNamed(raw, name) ?? {}, name.split("."), problems),
       ]),
     ) as ReadTables["tables"],
-    routes: readRoutes(raw.route, problems),
+    lists: Object.fromEntries(
+      Object.entries(lists).map(([name, schema]) => [name, readList(name, schema, raw[name], problems)]),
+    ) as ReadTables["lists"],
     present: new Set([...Object.keys(raw), ...Object.keys(tables).filter((name) => tableNamed(raw, name) !== undefined)]),
   };
   return { read, problems };
@@ -98,10 +100,10 @@ function isTable(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date);
 }
 
-function readRoutes(raw: unknown, problems: Problems): readonly Partial<RouteTable>[] | undefined {
+function readList(name: string, schema: z.ZodObject, raw: unknown, problems: Problems): readonly Record<string, unknown>[] | undefined {
   if (raw === undefined) return [];
-  if (Array.isArray(raw)) return raw.map((element, i) => readTable(route, element, ["route", i], problems));
-  problems.value("route", "tables that begin with [[route]]", raw);
+  if (Array.isArray(raw)) return raw.map((element, i) => readTable(schema, element, [name, i], problems));
+  problems.value(name, `tables that begin with [[${name}]]`, raw);
   return undefined;
 }
 
@@ -153,8 +155,7 @@ function knownKeys(): readonly string[] {
   known ??= [
     ...Object.keys(general.shape),
     ...Object.entries(tables).flatMap(([name, schema]) => [name, ...Object.keys(schema.shape).map((key) => `${name}.${key}`)]),
-    "route",
-    ...Object.keys(route.shape).map((key) => `route.${key}`),
+    ...Object.entries(lists).flatMap(([name, schema]) => [name, ...Object.keys(schema.shape).map((key) => `${name}.${key}`)]),
   ];
   return known;
 }

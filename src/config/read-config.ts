@@ -8,6 +8,7 @@
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { dirname, resolve } from "node:path";
+import { DkimKey } from "../message/dkim/key.ts";
 import { CertificateError, type CertificatePair, checkAuthorities, checkCertificate } from "../net/tls-context.ts";
 import { type Config, parseConfig, type TlsSetting } from "./config.ts";
 import type { ConfigProblem } from "./problem.ts";
@@ -18,18 +19,22 @@ export type ReadResult =
       readonly config: Config;
       /** `undefined` where a self-signed one is to be made. */
       readonly certificate: CertificatePair | undefined;
-      readonly logins: LoginFiles;
+      readonly files: NamedFiles;
     }
   | { readonly kind: "invalid"; readonly problems: readonly ConfigProblem[] };
 
-/** What the files of [accounts.oauth], [accounts.certificates] and [queue] hold. */
-export interface LoginFiles {
+/** What the other files hold that the configuration names. */
+export interface NamedFiles {
   /** PEM: who may issue certificates that clients log in with. */
   readonly authorities?: string;
   /** For introspection. */
   readonly clientSecret?: string;
   /** Of the database that keeps the queue. */
   readonly storePassword?: string;
+  /** Of [[dkim]], in its order. */
+  readonly keys: readonly DkimKey[];
+  /** Of authentication.seal_key. */
+  readonly sealWith?: DkimKey;
 }
 
 /** A configuration file larger than this is a mistake. */
@@ -45,20 +50,21 @@ export function readConfig(path: string): ReadResult {
     return { kind: "invalid", problems: files?.kind === "invalid" ? [...result.problems, ...files.problems] : result.problems };
   }
   const certificate = readCertificate(result.config.tls);
-  const logins = readLoginFiles(result.config);
-  if (certificate.kind === "ok" && logins.kind === "ok") {
-    return { kind: "ok", config: result.config, certificate: certificate.pair, logins: logins.files };
+  const files = readNamedFiles(result.config);
+  if (certificate.kind === "ok" && files.kind === "ok") {
+    return { kind: "ok", config: result.config, certificate: certificate.pair, files: files.files };
   }
-  return { kind: "invalid", problems: [certificate, logins].flatMap((one) => (one.kind === "invalid" ? one.problems : [])) };
+  return { kind: "invalid", problems: [certificate, files].flatMap((one) => (one.kind === "invalid" ? one.problems : [])) };
 }
 
-type LoginFilesResult =
-  | { readonly kind: "ok"; readonly files: LoginFiles }
+type NamedFilesResult =
+  | { readonly kind: "ok"; readonly files: NamedFiles }
   | { readonly kind: "invalid"; readonly problems: readonly ConfigProblem[] };
 
-function readLoginFiles({ oauth, clientCertificates, queue }: Config): LoginFilesResult {
+function readNamedFiles({ oauth, clientCertificates, queue, dkim, checks }: Config): NamedFilesResult {
   const problems: ConfigProblem[] = [];
-  const files: { authorities?: string; clientSecret?: string; storePassword?: string } = {};
+  const keys: DkimKey[] = [];
+  const files: { authorities?: string; clientSecret?: string; storePassword?: string; sealWith?: DkimKey; keys: DkimKey[] } = { keys };
   const read = (key: string, path: string, check: (text: string) => void): void => {
     const result = readText(path);
     if (result.kind === "unreadable") problems.push({ kind: "file", key, text: result.why });
@@ -92,6 +98,15 @@ function readLoginFiles({ oauth, clientCertificates, queue }: Config): LoginFile
   if (passwordFile !== undefined) {
     read("queue.store_password_file", passwordFile, (text) => {
       files.storePassword = secretIn(text, passwordFile);
+    });
+  }
+  for (const [i, { domain, selector, key }] of dkim.entries()) {
+    read(`dkim[${i}].key`, key, (text) => keys.push(new DkimKey({ domain, selector, privateKey: text })));
+  }
+  const seal = checks?.seal;
+  if (seal !== undefined) {
+    read("authentication.seal_key", seal.key, (text) => {
+      files.sealWith = new DkimKey({ domain: seal.domain, selector: seal.selector, privateKey: text });
     });
   }
   return problems.length === 0 ? { kind: "ok", files } : { kind: "invalid", problems };

@@ -1,7 +1,7 @@
 /** The reference of every key, as Markdown, from the schema itself. */
 import type { z } from "zod";
 import { expectedOf } from "./parse.ts";
-import { general, route, tables } from "./schema.ts";
+import { general, lists, tables } from "./schema.ts";
 
 export function configReference(): string {
   const parts = [
@@ -14,7 +14,7 @@ export function configReference(): string {
     "",
     ...section("General", general),
     ...Object.entries(tables).flatMap(([name, schema]) => section(`[${name}]`, schema)),
-    ...section("[[route]]", route),
+    ...Object.entries(lists).flatMap(([name, schema]) => section(`[[${name}]]`, schema)),
   ];
   return `${parts.join("\n").trimEnd()}\n`;
 }

@@ -10,6 +10,7 @@ import { z } from "zod";
 import { signatureAlgorithms } from "../accounts/index.ts";
 import {
   address,
+  agreement,
   choice,
   dnsServer,
   domain,
@@ -43,6 +44,38 @@ export const general = z
     data: text.prefault("./data").describe("Folder of the queue, the accounts and the self-signed certificate. Relative to this file."),
   })
   .describe("Before the first table.");
+
+/** What is done about what was found: for all, with defaults, or for one domain, without. */
+function checkSettings<M extends "prefault" | "optional">(mode: M) {
+  const maybe = <S extends z.ZodType>(schema: S, value: z.input<S>) =>
+    (mode === "prefault" ? schema.prefault(value as never) : schema.optional()) as M extends "prefault"
+      ? z.ZodPrefault<S>
+      : z.ZodOptional<S>;
+  return {
+    mode: maybe(choice("enforce", "report-only"), "enforce" as never).describe(
+      "`report-only`: everything is checked, written down and reported, and nothing is refused or marked.",
+    ),
+    on_reject: maybe(choice("accept", "quarantine", "agreed", "reject"), "agreed" as never).describe(
+      "Where DMARC fails and the domain asks for `reject`. `agreed` rejects where `agreement` is met and marks elsewhere (RFC 9989 7.4).",
+    ),
+    agreement: maybe(list(agreement, "a list of agreements"), ["spf-fail no-forwarder", "listed"] as never).describe(
+      "Other knowledge that agrees with rejecting: any of these, each one or several of `spf-fail`, `no-forwarder`, `no-reverse-name`, `listed` that must all be true.",
+    ),
+    on_quarantine: maybe(choice("accept", "quarantine"), "quarantine" as never).describe(
+      "Where DMARC fails and the domain asks for `quarantine`. Marked mail has the field `X-Postrider-Quarantine`.",
+    ),
+    on_spf_fail: maybe(choice("accept", "quarantine", "reject"), "accept" as never).describe("Where SPF fails and DMARC says nothing."),
+    on_malformed_from: maybe(choice("accept", "quarantine", "reject"), "quarantine" as never).describe(
+      "Where From is missing, cannot be read, or names too many domains.",
+    ),
+    on_dns_failure: maybe(choice("defer", "accept"), "defer" as never).describe(
+      "Where DNS did not answer, the answer could change the verdict, and nothing aligned has passed.",
+    ),
+    trusted_sealers: maybe(list(domain, "a list of domain names"), [] as never).describe(
+      "Forwarders whose ARC seals are believed: their word that DMARC passed counts.",
+    ),
+  };
+}
 
 export const tables = {
   listen: z
@@ -130,6 +163,11 @@ export const tables = {
   submission: z
     .strictObject({
       hide_client: flag.prefault(false).describe("Leaves the submitter's address out of the Received line."),
+      from: choice("owned", "rewrite", "allow")
+        .prefault("owned")
+        .describe(
+          "A From that is not the account's own address: refuse the message, put the sender's own address in its place (answers still go to the one that was there), or let it pass.",
+        ),
       bare_line_ends: bareLineEnds
         .prefault("convert")
         .describe("A CR or LF alone in content: refuse the message, turn it into CRLF, or keep it (only BDAT can send such content on)."),
@@ -141,6 +179,25 @@ export const tables = {
       greeting_delay: duration.prefault("0s").describe("Wait before the greeting; who speaks before it is refused."),
     })
     .describe("What other servers may do."),
+  authentication: z
+    .strictObject({
+      check: flag
+        .prefault(true)
+        .describe(
+          "Checks SPF, DKIM, ARC, DMARC and the name of the peer's address on port 25; [docs/authentication.md](authentication.md).",
+        ),
+      ...checkSettings("prefault"),
+      block_lists: list(domain, "a list of domain names")
+        .prefault([])
+        .describe(
+          'Block lists in DNS that are asked about the peer, such as `"zen.example.test"`. They speak where `agreement` names `listed`.',
+        ),
+      timeout: timeout.prefault("20s").describe("For each check, once all of a message is here; what takes longer is answered 451."),
+      seal_domain: domain.optional().describe("Seals what is handed on (ARC, RFC 8617) in the name of this domain."),
+      seal_selector: domain.optional().describe("The selector of the key for that."),
+      seal_key: text.optional().describe("PEM file with that key. Relative to this file."),
+    })
+    .describe("Who really sent what comes in on port 25, and what is done about it."),
   limits: z
     .strictObject({
       message_size: size.prefault(35_882_577).describe("Octets of a message's content; announced as SIZE."),
@@ -198,6 +255,28 @@ export const route = z
   })
   .describe("Where mail goes, by the recipient's domain. The first match wins; without one: `mx`.");
 
+/** Of `[[dkim]]`. */
+const dkim = z
+  .strictObject({
+    domain: domain.describe("The domain that signs. Its keys sign for the domains below it too, unless those have keys of their own."),
+    selector: domain.describe("Where the public key stands in DNS: `<selector>._domainkey.<domain>`."),
+    key: text.describe("PEM file with the private key, as `postrider dkim new` makes it. Relative to this file."),
+  })
+  .describe("Keys that sign what accounts submit, and reports made here. Several of one domain sign all at once. [docs/dkim.md](dkim.md).");
+
+/** Of `[[sender_policy]]`. */
+const senderPolicy = z
+  .strictObject({
+    domain: domain.describe("The domain in From, and those below it unless they have a table of their own."),
+    ...checkSettings("optional"),
+  })
+  .describe("What of `[authentication]` is otherwise for mail from one domain.");
+
+/** Lists of tables: `[[name]]`. */
+export const lists = { route, dkim, sender_policy: senderPolicy } as const;
+
+export type Lists = { [K in keyof typeof lists]: z.output<(typeof lists)[K]> };
 export type Tables = { [K in keyof typeof tables]: z.output<(typeof tables)[K]> };
 export type General = z.output<typeof general>;
 export type RouteTable = z.output<typeof route>;
+export type CheckTable = Partial<Omit<Lists["sender_policy"], "domain">>;

@@ -7,6 +7,7 @@
  * 3. Stopping loses nothing: what is in hand is finished or handed back, and the store closes last.
  */
 import { Authenticator, type BearerOptions, bearerVerifier } from "../accounts/index.ts";
+import { type AuthenticationSettings, dnsOf } from "../authentication/index.ts";
 import { Delivery } from "../delivery/delivery.ts";
 import type { DeliveryOptions } from "../delivery/options.ts";
 import type { Route } from "../delivery/route.ts";
@@ -14,6 +15,8 @@ import { domainKey } from "../mail/domain.ts";
 import type { EventSink } from "../mail/event.ts";
 import type { Mailbox } from "../mail/mailbox.ts";
 import type { QueuedMessage } from "../mail/message.ts";
+import { ArcSealer } from "../message/dkim/arc-seal.ts";
+import type { DkimKey } from "../message/dkim/key.ts";
 import { dial } from "../net/dial.ts";
 import { createResolver, type Resolver } from "../net/resolver.ts";
 import type { ServerContext } from "../net/tls-context.ts";
@@ -25,10 +28,13 @@ import { SmtpServer } from "../server/smtp-server.ts";
 import { type Clock, minutes, seconds, systemClock } from "../util/clock.ts";
 import { AccountDirectory } from "./directory.ts";
 import { Hand, type HandLimits } from "./hand.ts";
+import { type InspectorsOptions, inspectors } from "./inspection/inspectors.ts";
+import type { FromRule } from "./inspection/submission-check.ts";
 import { type Courier, QueueIntake } from "./intake.ts";
 import { isOneOf } from "./own-endpoints.ts";
 import { type LocalDomains, RelayPolicy } from "./policy.ts";
 import { Settler } from "./settler.ts";
+import { Signers } from "./signers.ts";
 import type { Stores } from "./stores.ts";
 
 export interface RelayOptions {
@@ -39,6 +45,12 @@ export interface RelayOptions {
   readonly domains: LocalDomains;
   readonly routes: readonly Route[];
   readonly logins?: LoginOptions;
+  /** How mail from other servers is checked; absent: it is not. */
+  readonly checks?: CheckOptions;
+  /** Signs for their domains what accounts submit, and reports made here. */
+  readonly keys?: readonly DkimKey[];
+  /** What is done with a From that is not the account's; refused where absent. */
+  readonly submissionFrom?: FromRule;
   readonly server?: Partial<ServerOptions>;
   readonly delivery?: Partial<DeliveryOptions>;
   readonly dns?: { readonly servers?: readonly string[]; readonly timeout?: number };
@@ -46,6 +58,15 @@ export interface RelayOptions {
   readonly hand?: HandLimits;
   readonly events?: EventSink;
   readonly clock?: Clock;
+}
+
+export interface CheckOptions {
+  readonly settings: AuthenticationSettings;
+  readonly blockLists: readonly string[];
+  /** Milliseconds for each check. */
+  readonly timeout: number;
+  /** Seals what is handed on (ARC). */
+  readonly sealWith?: DkimKey;
 }
 
 /** What accounts may be logged in to with, beside their passwords. */
@@ -66,6 +87,7 @@ export class Relay {
   readonly #events: EventSink;
   readonly #hand: Hand;
   readonly #resolver: Resolver;
+  readonly #signers: Signers;
   readonly #delivery: Delivery;
   readonly #settler: Settler;
   readonly #scheduler: Scheduler;
@@ -78,6 +100,7 @@ export class Relay {
     this.#events = options.events ?? (() => {});
     this.#hand = new Hand(options.hand);
     this.#resolver = createResolver(options.dns);
+    this.#signers = new Signers(options.keys ?? []);
     this.#delivery = this.#makeDelivery();
     this.#settler = this.#makeSettler();
     this.#scheduler = this.#makeScheduler();
@@ -173,8 +196,20 @@ export class Relay {
     const directory = this.#makeDirectory();
     const policy = new RelayPolicy(domains, directory);
     const intake = new QueueIntake(stores.queue, this.#courier());
-    const parts = { listeners, policy, credentials: directory, intake, certificate, events: this.#events, clock: this.#clock };
+    const inspector = inspectors({
+      ...this.#arrivalChecks(),
+      submissions: { from: this.#options.submissionFrom ?? "owned", directory, signers: this.#signers },
+    });
+    const parts = { listeners, policy, credentials: directory, intake, inspector, certificate, events: this.#events, clock: this.#clock };
     return new SmtpServer(parts, { hostname, ...server });
+  }
+
+  #arrivalChecks(): Pick<InspectorsOptions, "arrivals"> {
+    const { hostname, checks } = this.#options;
+    if (checks === undefined) return {};
+    const { sealWith, ...settings } = checks;
+    const sealer = sealWith === undefined ? {} : { sealer: new ArcSealer(sealWith) };
+    return { arrivals: { hostname, dns: dnsOf(this.#resolver), ...settings, ...sealer, clock: this.#clock, events: this.#events } };
   }
 
   #makeDirectory(): AccountDirectory {

@@ -4,6 +4,7 @@
  * Rules
  * 1. Every address in From is the account's own, or the message is refused or rewritten (RFC 6409 6.1, 8.1): who logged in may not write in
  *    the name of another.
+ *    A message without From is written in nobody's name: it goes as it came, and there is no domain that could sign it.
  * 2. Where there are keys for the author's domain, the message is signed or not taken: never passed on unsigned.
  * 3. What is signed is what is kept, after all mending.
  */
@@ -116,8 +117,8 @@ type Authors =
 
 function authorsOf(section: HeaderSection): Authors {
   const fields = section.all("from");
-  if (fields.length !== 1)
-    return { ok: false, why: fields.length === 0 ? "The message has no From field" : "The message has several From fields" };
+  if (fields.length === 0) return { ok: true, mailboxes: [] };
+  if (fields.length > 1) return { ok: false, why: "The message has several From fields" };
   const list = parseAddressList(fieldText(fields[0] as (typeof fields)[number]));
   if (!list.ok) return { ok: false, why: `The From field cannot be read: ${list.error}` };
   if (list.addresses.length === 0) return { ok: false, why: "The From field names nobody" };
