@@ -38,13 +38,11 @@ export async function examineDmarc({ domain, dns }: Examination): Promise<Findin
   else findings.push({ area: "DMARC", level: "ok", text: shown(text) });
   for (const problem of record.problems) findings.push({ area: "DMARC", level: "warning", text: shown(problem) });
   if (record.usable && record.p === "none") {
-    const stricter = text.replace(/;\s*p\s*=\s*none/i, "; p=quarantine");
     findings.push({
       area: "DMARC",
       level: "warning",
       text: "p=none asks receivers to do nothing about mail that is not proven",
-      todo: "When the reports show that your own mail passes, ask for more.",
-      ...(stricter === text ? {} : { record: zoneText(name, stricter) }),
+      todo: "When the reports show that your own mail passes, ask for more: p=quarantine.",
     });
   }
   if (record.testing)

@@ -3,7 +3,8 @@
  *
  * Rules
  * 1. Look-ups are counted over the whole record and all that it includes, as if nothing matched: what a receiver needs for a stranger.
- * 2. Records with macros cannot be counted through: their domain depends on the message.
+ * 2. What is wrong with it is mended in one record, that of all findings: records that each mend one thing would undo one another.
+ * 3. Records with macros cannot be counted through: their domain depends on the message.
  */
 import { type CheckDns, checkSpf, isSpfRecord, parseSpfRecord, type SpfRecord } from "../authentication/index.ts";
 import { zoneText } from "../message/dkim/index.ts";
@@ -42,8 +43,13 @@ export async function examineSpf(examination: Examination): Promise<Finding[]> {
   const record = parseSpfRecord(text);
   if (typeof record === "string")
     return [finding("problem", `the record is not valid, and counts as an error: ${shown(record)}`, `It is: ${shown(text)}`)];
-  const findings = [finding("ok", shown(text))];
-  findings.push(...(await lookups(domain, record, dns)), ...ends(domain, record, text));
+  let mended = text;
+  const findings = [finding("ok", shown(text)), ...(await lookups(domain, record, dns))];
+  const open = openEnd(record);
+  if (open !== undefined) {
+    findings.push(open);
+    mended = closed(mended);
+  }
   for (const address of addresses) {
     const { result, why } = await checkSpf(
       { ip: address, helo: server?.helo ?? domain, mailFrom: { localPart: "postmaster", domain } },
@@ -52,19 +58,13 @@ export async function examineSpf(examination: Examination): Promise<Finding[]> {
     if (result === "pass") findings.push(finding("ok", `it allows ${address}`));
     else if (result === "temperror") findings.push(unknown("SPF", `whether ${address} may send`, shown(why)));
     else {
-      const changed = zoneText(domain, withAddress(text, address));
       const todo = result === "permerror" ? "Mend the record." : `If ${address} sends for ${domain}, add it.`;
-      findings.push(
-        finding(
-          "problem",
-          `${result} for ${address} (${server?.origin}): ${shown(why)}`,
-          todo,
-          result === "permerror" ? undefined : changed,
-        ),
-      );
+      findings.push(finding("problem", `${result} for ${address} (${server?.origin}): ${shown(why)}`, todo));
+      if (result !== "permerror") mended = withAddress(mended, address);
     }
   }
-  return findings;
+  if (mended === text) return findings;
+  return findings.map((each) => (each.todo === undefined ? each : { ...each, record: zoneText(domain, mended) }));
 }
 
 const mechanismOf = (address: string): string => (address.includes(":") ? `ip6:${address}` : `ip4:${address}`);
@@ -87,27 +87,19 @@ function joined(texts: readonly string[]): string {
   return ["v=spf1", ...new Set(rest), terms.some((term) => /^-all$/i.test(term)) ? "-all" : "~all"].join(" ");
 }
 
-function ends(domain: string, { directives, redirect }: SpfRecord, text: string): Finding[] {
+/** What is wrong with how the record ends. */
+function openEnd({ directives, redirect }: SpfRecord): Finding | undefined {
+  const todo = "Say that other addresses may not send.";
   const all = directives.find(({ mechanism }) => mechanism.kind === "all");
-  if (all === undefined) {
-    if (redirect !== undefined) return [];
-    const record = zoneText(domain, `${text.trim()} -all`);
-    return [
-      {
-        area: "SPF",
-        level: "warning",
-        text: "it does not end with all: nothing is said of other addresses",
-        todo: "Say that they may not send.",
-        record,
-      },
-    ];
-  }
-  const record = zoneText(domain, text.replace(/[+?]?\ball\b/i, "-all"));
-  if (all.qualifier === "+")
-    return [{ area: "SPF", level: "problem", text: `"${shown(all.text)}" allows everyone`, todo: "Close it.", record }];
-  if (all.qualifier === "?")
-    return [{ area: "SPF", level: "warning", text: '"?all" says nothing of other addresses', todo: "Say that they may not send.", record }];
-  return [];
+  if (all?.qualifier === "+") return { area: "SPF", level: "problem", text: `"${shown(all.text)}" allows everyone`, todo };
+  if (all?.qualifier === "?") return { area: "SPF", level: "warning", text: '"?all" says nothing of other addresses', todo };
+  if (all !== undefined || redirect !== undefined) return undefined;
+  return { area: "SPF", level: "warning", text: "it does not end with all: nothing is said of other addresses", todo };
+}
+
+/** The record with -all at its end. */
+function closed(text: string): string {
+  return [...text.split(/ +/).filter((term) => term !== "" && !/^[+?]?all$/i.test(term)), "-all"].join(" ");
 }
 
 async function lookups(domain: string, record: SpfRecord, dns: CheckDns): Promise<Finding[]> {

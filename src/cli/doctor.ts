@@ -6,6 +6,7 @@
  * 2. What is advised is a record to paste, wherever one would help.
  */
 import { getServers } from "node:dns";
+import { existsSync } from "node:fs";
 import type { Config } from "../config/index.ts";
 import { domainKey, isDomain } from "../mail/domain.ts";
 import { canonicalAddress, isLoopback, isUnspecified } from "../net/address.ts";
@@ -20,7 +21,7 @@ import { examineServer } from "./doctor-server.ts";
 import { examineSpf } from "./doctor-spf.ts";
 import { examineTls } from "./doctor-tls.ts";
 import { CliError, exitCodes } from "./exit-codes.ts";
-import { loadConfig } from "./load-config.ts";
+import { configPath, loadConfig } from "./load-config.ts";
 import { type Paint, painter, print, type Style } from "./terminal.ts";
 
 export interface DoctorOptions extends DkimOptions {
@@ -37,7 +38,8 @@ export async function doctor(given: string, options: DoctorOptions): Promise<num
     if (canonicalAddress(address) === undefined) throw new CliError(exitCodes.usage, `--ip ${JSON.stringify(address)} is no IP address.`);
   }
   const domain = domainKey(given);
-  const config = options.config === undefined ? undefined : loadConfig(options.config).config;
+  // Without --config: the one that other commands would take, where it is there.
+  const config = options.config === undefined && !existsSync(configPath(undefined)) ? undefined : loadConfig(options.config).config;
   const findings = await withDns(options, (asking) => examine(domain, options, config, asking), config?.dns.servers);
   const code = codeOf(findings);
   if (options.json === true) await print(`${JSON.stringify({ domain, result: resultOf(findings), findings }, null, 2)}\n`);
