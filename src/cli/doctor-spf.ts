@@ -15,6 +15,8 @@ import { shown } from "./terminal.ts";
 export const LOOKUP_LIMIT = 10;
 /** Records that are read while counting: more is beyond the limit anyhow. */
 const RECORDS_LIMIT = 2 * LOOKUP_LIMIT;
+/** Faults of included records that are told. */
+const PROBLEMS_LIMIT = 5;
 
 export async function examineSpf(examination: Examination): Promise<Finding[]> {
   const { domain, dns, server } = examination;
@@ -105,9 +107,9 @@ function closed(text: string): string {
 async function lookups(domain: string, record: SpfRecord, dns: CheckDns): Promise<Finding[]> {
   const counted: Counted = { count: 0, records: 0, macros: false, problems: [] };
   await countLookups(domain, record, dns, counted, [domain]);
-  const findings = counted.problems.map(
-    (text): Finding => ({ area: "SPF", level: "problem", text, todo: "Take that out of the record, or have it mended." }),
-  );
+  const findings = counted.problems
+    .slice(0, PROBLEMS_LIMIT)
+    .map((text): Finding => ({ area: "SPF", level: "problem", text, todo: "Take that out of the record, or have it mended." }));
   const { count } = counted;
   const how = counted.macros ? "at least " : "";
   if (count > LOOKUP_LIMIT) {

@@ -332,6 +332,16 @@ test("doctor: DNS that does not answer is 75; a configuration says who sends", a
   assert.match(out, /1 without an answer/);
 });
 
+test("doctor: an MX that is an alias", async (t) => {
+  const zone = goodZone();
+  zone["author.test"] = { ...zone["author.test"], MX: [{ preference: 10, exchange: "alias.test" }] };
+  zone["alias.test"] = { CNAME: "mx.author.test" };
+  const { endpoint } = await dnsServer(t, zone);
+  const { code, out } = await run(["doctor", "author.test", "--selector", "s1", "--resolver", endpoint]);
+  assert.equal(code, 65);
+  assert.match(out, /10 alias\.test: this is an alias \(CNAME\) of mx\.author\.test/);
+});
+
 /** A server that greets, and offers STARTTLS where it has a certificate. */
 async function mailServer(t: TestContext, certificate?: { certificate: string; key: string }): Promise<number> {
   const open = new Set<Socket>();
