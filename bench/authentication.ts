@@ -169,8 +169,8 @@ async function checkedContenders(signed: Uint8Array, signatures: number): Promis
   assert.deepEqual([ours.dmarc, ours.action], ["pass", "accept"]);
   const theirs = await authenticate(asBuffer, theirOptions);
   assert.equal(theirs.dkim.results.filter(({ status }) => status.result === "pass").length, signatures);
-  assert.equal(theirs.spf?.status.result, "pass");
-  assert.equal(theirs.dmarc?.status.result, "pass");
+  assert.equal(theirs.spf !== false && theirs.spf.status.result, "pass");
+  assert.equal(theirs.dmarc !== false && theirs.dmarc.status.result, "pass");
   return [
     { name: "mailauth 7.1.0 authenticate", once: () => authenticate(asBuffer, theirOptions) },
     { name: "Postrider", once: () => check(signed) },
