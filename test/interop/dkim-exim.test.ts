@@ -32,6 +32,9 @@ function ownLoopback(): string {
   return `127.${octet()}.${octet()}.${octet()}`;
 }
 
+/** Of an empty body Exim 4.96 hashes nothing in the simple form, on both sides; RFC 6376 3.4.3 wants CRLF, as all others here have it. */
+const hashedOtherwise = (name: string, simpleBody: boolean): boolean => simpleBody && name.startsWith("an empty body");
+
 describeUnless(missing, "Exim", () => {
   const suite = suiteCleanup();
   let folder: string;
@@ -106,7 +109,7 @@ tell:
   }
 
   it("verifies what is signed here, with both keys and in all forms", async () => {
-    const samples = signedHere();
+    const samples = signedHere().filter(({ name }) => !hashedOtherwise(name, name.endsWith("/simple")));
     const said = await verified(samples);
     for (const [i, { name }] of samples.entries())
       assert.deepEqual(said[i]?.split(" ").sort(), ["ed25519-sha256=pass()", "rsa-sha256=pass()"], name);
@@ -149,8 +152,7 @@ signing:
 begin retry
 * * F,1h,1s
 `;
-      // Of an empty body Exim 4.96 hashes nothing in the simple form, where RFC 6376 3.4.3 wants CRLF.
-      const names = Object.keys(contents).filter((name) => canon !== "simple" || name !== "an empty body");
+      const names = Object.keys(contents).filter((name) => !hashedOtherwise(name, canon === "simple"));
       for (const [i, name] of names.entries()) {
         const { code, stdout, stderr } = await exim(
           config,
