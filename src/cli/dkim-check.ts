@@ -114,11 +114,15 @@ function describe(compared: readonly ComparedKey[]): string {
   const paint = painter(process.stdout);
   let text = "";
   let domain = "";
+  const widths = [(key: DkimKey): string => key.selector, algorithmName].map((cell) =>
+    Math.max(...compared.map(({ file }) => cell(file.key).length)),
+  );
+  const [selectors = 0, algorithms = 0] = widths;
   for (const { file, comparison } of compared) {
     const { key, path } = file;
     if (key.domain !== domain) text += `${text === "" ? "" : "\n"}${paint("bold", key.domain)}\n`;
     domain = key.domain;
-    text += `  ${paint(styles[comparison.kind], comparison.kind.padEnd(9))}  ${key.selector}  ${algorithmName(key)}  ${paint("dim", basename(path))}\n`;
+    text += `  ${paint(styles[comparison.kind], comparison.kind.padEnd(9))}  ${key.selector.padEnd(selectors)}  ${algorithmName(key).padEnd(algorithms)}  ${paint("dim", basename(path))}\n`;
     if (comparison.kind !== "published") {
       text += `             ${shown(comparison.why)}\n             ${todo[comparison.kind]}\n`;
       if (comparison.kind !== "unknown") text += `\n${indented(keyZoneText(key), 2)}\n`;

@@ -39,7 +39,7 @@ function ofKey({ file: { key }, comparison }: ComparedKey): Finding[] {
     case "published":
       return [{ area: "DKIM", level: "ok", text: `${name} is published` }, ...more];
     case "unknown":
-      return [unknown("DKIM", key.recordName, shown(comparison.why))];
+      return [{ area: "DKIM", level: "unknown", text: `${name}: ${shown(comparison.why)}` }];
     default:
       return [
         { area: "DKIM", level: "problem", text: `${name}: ${shown(comparison.why)}`, todo: "Publish:", record: recordOf(key) },

@@ -44,9 +44,9 @@ export interface Examination {
   readonly server: SendingServer | undefined;
 }
 
+/** `why` names what was asked for. */
 export const unknown = (area: Area, what: string, why: string): Finding => ({
   area,
   level: "unknown",
-  text: `${what} could not be asked for: ${why}`,
-  todo: "Ask again later, or ask another server with --resolver.",
+  text: `no answer about ${what}: ${why}`,
 });

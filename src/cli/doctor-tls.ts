@@ -8,7 +8,7 @@
 import { connect, type Socket } from "node:net";
 import { type PeerCertificate, connect as secure } from "node:tls";
 import { days } from "../util/clock.ts";
-import { type Finding, type MailHost, unknown } from "./doctor-finding.ts";
+import type { Finding, MailHost } from "./doctor-finding.ts";
 import { shown } from "./terminal.ts";
 
 /** For one server as a whole, in milliseconds. */
@@ -46,7 +46,11 @@ export async function examineTls({ name, addresses }: MailHost, { port, helo, no
     replies.stop();
     return judged(who, name, await handshake(socket, name), now);
   } catch (error) {
-    return unknown("TLS", `${who}, port ${port},`, shown(error instanceof Error ? error.message : String(error)));
+    return {
+      area: "TLS",
+      level: "unknown",
+      text: `${who}, port ${port}: ${shown(error instanceof Error ? error.message : String(error))}`,
+    };
   } finally {
     socket.destroy();
   }

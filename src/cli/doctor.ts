@@ -120,7 +120,7 @@ function describe(domain: string, findings: readonly Finding[], paint: Paint): s
     text += `\n${paint("bold", "To publish")} (in place of what is there under the same name and type)\n\n${records.join("")}`;
   const count = (level: Level): number => findings.filter((finding) => finding.level === level).length;
   const counts = [plural(count("problem"), "problem"), plural(count("warning"), "warning")];
-  if (count("unknown") > 0) counts.push(`${count("unknown")} without an answer`);
+  if (count("unknown") > 0) counts.push(`${count("unknown")} without an answer (ask again later, or another server with --resolver)`);
   return `${text}\n${counts.join(", ")}\n`;
 }
 
