@@ -15,7 +15,6 @@ import {
   compareKeys,
   configuredKeys,
   type DkimOptions,
-  indented,
   keyZoneText,
   recordJson,
   withKeys,
@@ -125,7 +124,7 @@ function describe(compared: readonly ComparedKey[]): string {
     text += `  ${paint(styles[comparison.kind], comparison.kind.padEnd(9))}  ${key.selector.padEnd(selectors)}  ${algorithmName(key).padEnd(algorithms)}  ${paint("dim", basename(path))}\n`;
     if (comparison.kind !== "published") {
       text += `             ${shown(comparison.why)}\n             ${todo[comparison.kind]}\n`;
-      if (comparison.kind !== "unknown") text += `\n${indented(keyZoneText(key), 2)}\n`;
+      if (comparison.kind !== "unknown") text += `\n${keyZoneText(key)}\n`; // not indented: in a zone file that would mean the name before
     }
     for (const note of notesOf(file, comparison)) text += `             ${paint("yellow", "note")}: ${shown(note)}\n`;
   }
