@@ -54,7 +54,7 @@ export function keysToCheck(domain: string | undefined, options: DkimOptions): K
   for (const name of domain === undefined ? domainsIn(options.folder) : [domain]) {
     const folder = new KeyFolder(options.folder, name);
     const rotation = folder.rotation();
-    const done = [...(rotation?.retired ?? []), ...(rotation?.retiring?.selectors ?? [])];
+    const done = [...rotation.retired, ...(rotation.retiring?.selectors ?? [])];
     const configured = (selector: string): boolean => tables.some((table) => table.domain === folder.domain && table.selector === selector);
     for (const selector of folder.selectors()) if (!done.includes(selector) || configured(selector)) files.push(folder.load(selector));
   }

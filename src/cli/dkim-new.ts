@@ -6,7 +6,7 @@
  * 2. Ed25519 stands beside RSA under a selector of its own: receivers that do not know it (RFC 8463) take the other.
  */
 import { join } from "node:path";
-import { type KeyFile, KeyFolder, NO_ROTATION, withSigning } from "../keys/index.ts";
+import { type KeyFile, KeyFolder, withSigning } from "../keys/index.ts";
 import { domainKey, isDomain } from "../mail/domain.ts";
 import type { KeyKind } from "../message/dkim/index.ts";
 import { type Algorithm, algorithmName, configLines, type DkimOptions, indented, keyZoneText, recordJson, withKeys } from "./dkim-keys.ts";
@@ -24,7 +24,7 @@ const SUFFIXES = ["", ..."bcdefghijklmnopqrstuvwxyz"];
 export function newKey(domain: string, options: NewKeyOptions): Promise<number> {
   return withKeys(async () => {
     const folder = new KeyFolder(options.folder, domain);
-    const before = folder.rotation() ?? NO_ROTATION;
+    const before = folder.rotation();
     if (before.next !== undefined) {
       throw new CliError(
         exitCodes.data,

@@ -6,17 +6,7 @@
  * 2. DNS is asked anew at every call, not out of a memory of ours; the state is written only where a step was done.
  * 3. The configuration is never changed from here: its lines are printed at the switch, and what it says is looked at before anything retires.
  */
-import {
-  begin,
-  KEEP,
-  KeyFolder,
-  type Known,
-  NO_ROTATION,
-  nextStep,
-  type Rotation,
-  type RotationStep,
-  selectorsToAsk,
-} from "../keys/index.ts";
+import { begin, KEEP, KeyFolder, type Known, nextStep, type Rotation, type RotationStep, selectorsToAsk } from "../keys/index.ts";
 import { revokedRecordText, zoneText } from "../message/dkim/index.ts";
 import { days } from "../util/clock.ts";
 import {
@@ -56,7 +46,7 @@ interface Report {
 export function rotateKeys(domain: string, options: RotateOptions): Promise<number> {
   return withKeys(async () => {
     const folder = new KeyFolder(options.folder, domain);
-    const state = stateOf(folder);
+    const state = folder.rotation();
     const asked = selectorsToAsk(state).map((selector) => folder.load(selector));
     const compared = asked.length === 0 ? [] : await withDns(options, ({ dns }) => compareKeys(asked, dns));
     const configured = configuredKeys(options)?.filter((table) => table.domain === folder.domain);
@@ -69,17 +59,10 @@ export function rotateKeys(domain: string, options: RotateOptions): Promise<numb
     const report = apply(folder, state, nextStep(state, known), compared, options);
     if (options.json === true) {
       const { step, said, records, config } = report;
-      await print(
-        `${JSON.stringify({ domain: folder.domain, step, said, records, config, state: folder.rotation() ?? state }, null, 2)}\n`,
-      );
+      await print(`${JSON.stringify({ domain: folder.domain, step, said, records, config, state: folder.rotation() }, null, 2)}\n`);
     } else await print(describe(folder.domain, report));
     return report.code;
   });
-}
-
-/** Keys that lie there without a state sign: they came from another program or another folder. */
-function stateOf(folder: KeyFolder): Rotation {
-  return folder.rotation() ?? { ...NO_ROTATION, signing: folder.selectors() };
 }
 
 function apply(folder: KeyFolder, state: Rotation, step: RotationStep, compared: readonly ComparedKey[], options: RotateOptions): Report {

@@ -47,6 +47,10 @@ export async function examineSpf(examination: Examination): Promise<Finding[]> {
     return [finding("problem", `the record is not valid, and counts as an error: ${shown(record)}`, `It is: ${shown(text)}`)];
   let mended = text;
   const findings = [finding("ok", shown(text)), ...(await lookups(domain, record, dns))];
+  if (record.directives.some(({ mechanism }) => mechanism.kind === "ptr")) {
+    const said = "it uses ptr, which is slow, and which receivers may leave out (RFC 7208 5.5)";
+    findings.push(finding("warning", said, "Name the addresses instead."));
+  }
   const open = openEnd(record);
   if (open !== undefined) {
     findings.push(open);

@@ -105,6 +105,7 @@ const spfCases: [name: string, zone: Zone, words: RegExp, record?: string][] = [
     /^problem: a\.test includes none\.test, which has no SPF record/,
   ],
   ["that includes itself", txt("v=spf1 ip4:192.0.2.1 include:a.test -all"), /^problem: a\.test includes a\.test leads back to itself/],
+  ["with ptr", txt("v=spf1 ip4:192.0.2.1 ptr -all"), /^warning: it uses ptr/],
   ["redirected", { ...txt("v=spf1 redirect=c.test"), "c.test": [{ TXT: "v=spf1 ip4:192.0.2.1 -all" }] }, /^$/],
   ["DNS that is silent", { "a.test": ["TIMEOUT"] }, /^unknown: no answer about the SPF record/],
 ];

@@ -12,7 +12,7 @@ const fault = (wanted: KeysFault) => (error: unknown) => error instanceof KeysEr
 test("keys are made for their owner alone, can be loaded, and are never overwritten", (t) => {
   const folder = new KeyFolder(tempFolder(t), "Bücher.example");
   assert.equal(folder.domain, "xn--bcher-kva.example");
-  assert.deepEqual([folder.selectors(), folder.rotation()], [[], undefined]);
+  assert.deepEqual([folder.selectors(), folder.rotation()], [[], NO_ROTATION]);
   const [made] = folder.create([{ selector: "a", kind: "ed25519" }]);
   assert.equal(statSync(folder.keyPath("a")).mode & 0o777, 0o600);
   assert.equal(statSync(folder.path).mode & 0o777, 0o700);
@@ -22,13 +22,15 @@ test("keys are made for their owner alone, can be loaded, and are never overwrit
   assert.throws(() => folder.create(two), fault("exists"));
   assert.deepEqual(readFileSync(folder.keyPath("a")), before);
   assert.deepEqual(folder.selectors(), ["a"], "none of them is made where one cannot be");
+  writeFileSync(folder.keyPath("Other"), before);
+  assert.deepEqual(folder.rotation(), { signing: ["a"], retired: [] }, "without a state, what is there signs");
 });
 
 test("the state is written whole and read back; one that is damaged is an error", (t) => {
   const folder = new KeyFolder(tempFolder(t), "example.test");
   folder.writeRotation(withSigning(NO_ROTATION, ["a"]));
   folder.writeRotation(withSigning(NO_ROTATION, ["b"]));
-  assert.deepEqual(folder.rotation()?.signing, ["b"]);
+  assert.deepEqual(folder.rotation().signing, ["b"]);
   assert.deepEqual(readdirSync(folder.path), ["rotation.json"]);
   writeFileSync(join(folder.path, "rotation.json"), '{"version":1,');
   assert.throws(() => folder.rotation(), fault("state"));

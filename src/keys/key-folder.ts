@@ -14,7 +14,7 @@ import { DkimKey, DkimKeyError } from "../message/dkim/key.ts";
 import { generateDkimKey } from "../message/dkim/key-tools.ts";
 import type { KeyKind } from "../message/dkim/primitives.ts";
 import { KeysError } from "./keys-error.ts";
-import { parseRotation, type Rotation, rotationText } from "./rotation.ts";
+import { NO_ROTATION, parseRotation, type Rotation, rotationText, withSigning } from "./rotation.ts";
 
 /** A key file larger than this is none. */
 const KEY_FILE_LIMIT = 64 * 1024;
@@ -65,17 +65,18 @@ export class KeyFolder {
     return { path, key: this.#key(selector, readKeyFile(path), path) };
   }
 
-  /** Selectors that have a key file, sorted. */
+  /** Selectors that have a key file, sorted. A file that is not named as DNS compares names (in lower case) is none of ours. */
   selectors(): string[] {
     if (!existsSync(this.path)) return [];
     const names = readdirSync(this.path).filter((name) => name.endsWith(".pem"));
-    return names.map((name) => name.slice(0, -".pem".length)).sort();
+    const selectors = names.map((name) => name.slice(0, -".pem".length));
+    return selectors.filter((selector) => isDomain(selector) && selector === domainKey(selector)).sort();
   }
 
-  /** What the keys are for; `undefined` where nothing was written yet. Throws a KeysError for a file that is damaged. */
-  rotation(): Rotation | undefined {
+  /** What the keys are for; where nothing was written yet, all of them sign. Throws a KeysError for a file that is damaged. */
+  rotation(): Rotation {
     const path = join(this.path, STATE_FILE);
-    if (!existsSync(path)) return undefined;
+    if (!existsSync(path)) return withSigning(NO_ROTATION, this.selectors());
     const read = parseRotation(readText(path));
     if (!read.ok)
       throw new KeysError("state", `${path} cannot be read: ${read.why}.`, "Restore it from a backup, or remove it and begin anew.");
