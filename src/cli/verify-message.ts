@@ -69,9 +69,10 @@ export async function verifyMessage(question: VerifyQuestion, dns: CheckDns): Pr
     size += chunk.length;
     check.push(lines.read(chunk));
   }
-  const [signatures, spf, iprev] = await Promise.all([check.finish(), spfOf(question, dns), iprevOf(question, dns)]);
+  const signatures = await check.finish();
   const { message, dkim, arc } = signatures;
   const { section } = message;
+  const [spf, iprev] = await Promise.all([spfOf(question, section.all("return-path").map(fieldText)[0], dns), iprevOf(question, dns)]);
   const author = authorOf(section);
   const dmarc = await checkDmarc({ author, spf: spf.kind === "done" ? spf.value : undefined, dkim: dkimIdentifiers(dkim.results) }, dns);
   return {
@@ -90,9 +91,12 @@ export async function verifyMessage(question: VerifyQuestion, dns: CheckDns): Pr
   };
 }
 
-async function spfOf({ ip, helo, mailFrom }: VerifyQuestion, dns: CheckDns): Promise<Looked<SpfResult>> {
+async function spfOf({ ip, helo, mailFrom }: VerifyQuestion, returnPath: string | undefined, dns: CheckDns): Promise<Looked<SpfResult>> {
   if (ip === undefined) return { kind: "left-out", why: "it needs the address that the message came from (--ip)" };
-  if (mailFrom === undefined) return { kind: "left-out", why: "it needs MAIL FROM (--from; <> is the null reverse-path)" };
+  if (mailFrom === undefined) {
+    const said = returnPath === undefined ? "" : `; Return-Path says ${returnPath}`;
+    return { kind: "left-out", why: `it needs MAIL FROM (--from; <> is the null reverse-path${said})` };
+  }
   return { kind: "done", value: await checkSpf({ ip, helo: helo ?? "unknown", mailFrom }, dns) };
 }
 
