@@ -72,7 +72,7 @@ async function reports(
   { dns, name, text }: { readonly dns: Examination["dns"]; readonly name: string; readonly text: string },
 ): Promise<Finding[]> {
   if (rua.length === 0) {
-    const record = zoneText(name, `${text.trim().replace(/;?$/, ";")} rua=mailto:dmarc-reports@${domain}`);
+    const record = zoneText(name, `${shown(text).trim().replace(/;?$/, ";")} rua=mailto:dmarc-reports@${domain}`);
     return [
       { area: "DMARC", level: "warning", text: "it names nobody for reports (rua)", todo: "Reports tell who sends in your name.", record },
     ];
@@ -83,7 +83,7 @@ async function reports(
     if (destination.kind === "allowed") findings.push({ area: "DMARC", level: "ok", text: `reports go to ${uri}` });
     else if (destination.kind === "unknown") findings.push(unknown("DMARC", `whether reports may go to ${uri}`, shown(destination.why)));
     else {
-      const host = /@([^@?]+)/.exec(destination.uri)?.[1]?.toLowerCase();
+      const host = /@([^@?]+)/.exec(uri)?.[1]?.toLowerCase();
       const leave = host === undefined ? {} : { record: zoneText(`${domain}._report._dmarc.${host}`, "v=DMARC1") };
       findings.push({
         area: "DMARC",

@@ -40,7 +40,7 @@ export async function examineSpf(examination: Examination): Promise<Finding[]> {
   }
   if (texts.length > 1) {
     const said = `${domain} has ${texts.length} SPF records, so none of them counts (RFC 7208 3.2)`;
-    return [finding("problem", said, "Make one of them.", zoneText(domain, joined(texts)))];
+    return [finding("problem", said, "Make one of them.", zoneText(domain, shown(joined(texts))))];
   }
   const record = parseSpfRecord(text);
   if (typeof record === "string")
@@ -70,7 +70,7 @@ export async function examineSpf(examination: Examination): Promise<Finding[]> {
     }
   }
   if (mended === text) return findings;
-  return findings.map((each) => (each.todo === undefined ? each : { ...each, record: zoneText(domain, mended) }));
+  return findings.map((each) => (each.todo === undefined ? each : { ...each, record: zoneText(domain, shown(mended)) }));
 }
 
 const mechanismOf = (address: string): string => (address.includes(":") ? `ip6:${address}` : `ip4:${address}`);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import fc from "fast-check";
 import { tableDns, type Zone } from "../authentication/testing.ts";
 import { DkimKey, DkimSigner, generateDkimKey, keyRecordText } from "../message/dkim/index.ts";
 import { concat, utf8 } from "../util/bytes.ts";
@@ -70,4 +71,20 @@ test("what the message says of MAIL FROM is told, and not taken", async () => {
   const { spf } = await verify([utf8(`Return-Path: <x@b.test>\r\n${text}`)], { ip: "192.0.2.1" });
   assert.ok(spf.kind === "left-out");
   assert.match(spf.why, /Return-Path says <x@b\.test>/);
+});
+
+test("whatever a message holds, it is judged and not stumbled over", async () => {
+  const line = fc.oneof(
+    fc.string({ maxLength: 60 }),
+    fc.constantFrom("From: a@a.test", "From: <", "DKIM-Signature: v=1; a=rsa-sha256; d=a.test; s=s; b=; bh=; h=from", "ARC-Seal: i=1", ""),
+  );
+  const message = fc.array(fc.tuple(line, fc.constantFrom("\r\n", "\n", "\r", ""))).map((lines) => utf8(lines.flat().join("")));
+  const damaged = fc.tuple(fc.nat(signed.length - 1), fc.nat(255)).map(([at, octet]) => signed.with(at, octet));
+  await fc.assert(
+    fc.asyncProperty(fc.oneof(message, damaged, fc.uint8Array({ maxLength: 300 })), async (content) => {
+      const report = await verify([content], { ip: "192.0.2.2", helo: "h.test", mailFrom: from });
+      assert.ok(["proven", "not-proven", "unknown"].includes(report.proof));
+    }),
+    { numRuns: 300 },
+  );
 });

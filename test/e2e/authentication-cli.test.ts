@@ -11,7 +11,7 @@ import { selfSignedCertificate } from "../../src/net/certificate.ts";
 import { concat, utf8 } from "../../src/util/bytes.ts";
 import { type DnsServer, startDnsServer, type Zone } from "../support/dns-server.ts";
 import { tempFolder } from "../support/temp-folder.ts";
-import { run } from "./processes.ts";
+import { type Finished, run } from "./processes.ts";
 
 const pem = generateDkimKey("ed25519");
 const key = new DkimKey({ domain: "author.test", selector: "s1", privateKey: pem });
@@ -136,8 +136,9 @@ test("verify: what is given wrongly is said", async (t) => {
     [["-", "--ip", "192.0.2.1", "--from", "<>"], 64, /--helo/],
     [["-", "--resolver", "dns.example"], 64, /not an IP address/],
   ];
-  for (const [args, code, words] of wrong) {
-    const ran = await run(["verify", ...args], signed);
+  const ended = await Promise.all(wrong.map(([args]) => run(["verify", ...args], signed)));
+  for (const [i, [, code, words]] of wrong.entries()) {
+    const ran = ended[i] as Finished;
     assert.equal(ran.code, code, ran.err);
     assert.match(ran.err, words);
   }
@@ -262,8 +263,9 @@ test("dkim: what is given wrongly, and keys that are none, are said", async (t) 
     [["rotate", "example.test"], 66, /has no keys/],
     [["check", "--config", "/nowhere.toml"], 78, /no configuration file/],
   ];
-  for (const [args, code, words] of wrong) {
-    const ran = await run(["dkim", ...args, "--folder", folder]);
+  const ended = await Promise.all(wrong.map(([args]) => run(["dkim", ...args, "--folder", folder])));
+  for (const [i, [, code, words]] of wrong.entries()) {
+    const ran = ended[i] as Finished;
     assert.equal(ran.code, code, ran.err);
     assert.match(ran.err, words);
   }
