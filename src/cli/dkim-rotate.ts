@@ -56,13 +56,21 @@ export function rotateKeys(domain: string, options: RotateOptions): Promise<numb
       configured: configured === undefined || configured.length === 0 ? undefined : configured.map(({ selector }) => selector),
       keep: options.keep === undefined ? KEEP : days(options.keep),
     };
-    const report = apply(folder, state, nextStep(state, known), compared, options);
+    const report = withWarning(apply(folder, state, nextStep(state, known), compared, options), known);
     if (options.json === true) {
       const { step, said, records, config } = report;
       await print(`${JSON.stringify({ domain: folder.domain, step, said, records, config, state: folder.rotation() }, null, 2)}\n`);
     } else await print(describe(folder.domain, report));
     return report.code;
   });
+}
+
+/** What nobody could look at is said where it would matter. */
+function withWarning(report: Report, { configured }: Known): Report {
+  if (configured !== undefined || (report.step !== "keep" && report.step !== "take-back")) return report;
+  const warning =
+    "No configuration was found that signs for this domain: be sure that nothing uses the old keys any more (--config has it looked at).";
+  return { ...report, said: [...report.said, warning] };
 }
 
 function apply(folder: KeyFolder, state: Rotation, step: RotationStep, compared: readonly ComparedKey[], options: RotateOptions): Report {

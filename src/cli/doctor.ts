@@ -8,10 +8,11 @@
 import { getServers } from "node:dns";
 import { existsSync } from "node:fs";
 import type { Config } from "../config/index.ts";
+import { type KeyFile, KeysError } from "../keys/index.ts";
 import { domainKey, isDomain } from "../mail/domain.ts";
 import { canonicalAddress, isLoopback, isUnspecified } from "../net/address.ts";
 import { keysToCheck } from "./dkim-check.ts";
-import { type DkimOptions, withKeys } from "./dkim-keys.ts";
+import type { DkimOptions } from "./dkim-keys.ts";
 import { type Asking, withDns } from "./dns-access.ts";
 import { examineDkim } from "./doctor-dkim.ts";
 import { examineDmarc } from "./doctor-dmarc.ts";
@@ -51,7 +52,7 @@ async function examine(domain: string, options: DoctorOptions, config: Config | 
   const { dns, servers } = asking;
   const { server, findings } = await sendingServer(options, config, asking);
   const examination: Examination = { domain, dns, server };
-  const files = await withKeys(() => keysToCheck(domain, options));
+  const { files, findings: broken } = keysOf(domain, options);
   const [mx, ...others] = await Promise.all([
     examineMx(examination, aliasLookup(servers ?? getServers())),
     examineSpf(examination),
@@ -63,7 +64,21 @@ async function examine(domain: string, options: DoctorOptions, config: Config | 
   const [spf, dkim, dmarc, host, policies] = others;
   const question = { port: options.port, helo: server?.helo ?? "localhost.localdomain", now: Date.now() };
   const tls = options.connect === true ? await Promise.all(mx.hosts.map((each) => examineTls(each, question))) : [];
-  return [...mx.findings, ...spf, ...dkim, ...dmarc, ...findings, ...host, ...tls, ...policies];
+  return [...mx.findings, ...spf, ...broken, ...dkim, ...dmarc, ...findings, ...host, ...tls, ...policies];
+}
+
+/** The keys that are here; one that cannot be read is a finding, and keeps nobody from looking at the rest. */
+function keysOf(domain: string, options: DoctorOptions): { readonly files: readonly KeyFile[]; readonly findings: readonly Finding[] } {
+  try {
+    return { files: keysToCheck(domain, options), findings: [] };
+  } catch (error) {
+    if (!(error instanceof KeysError)) throw error;
+    const { message: text, hint: todo } = error;
+    return {
+      files: [],
+      findings: [{ area: "DKIM", level: "problem", text: text.replace(/\.$/, ""), ...(todo === undefined ? {} : { todo }) }],
+    };
+  }
 }
 
 /** Who sends: what was named, else what the configuration connects from, else the addresses of its name. */

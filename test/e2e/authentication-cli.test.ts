@@ -228,6 +228,7 @@ test("dkim: new, check, rotate to the end", async (t) => {
   assert.equal(unchanged.code, 65);
   assert.match(unchanged.out, /It still signs with first, first-ed25519\.[\s\S]*It does not sign with second, second-ed25519\./);
   writeConfig(config, ["second", "second-ed25519"]);
+  assert.match((await dkim("rotate", "--keep", "0")).out, /No configuration was found that signs for this domain/);
   const waiting = await dkim("rotate", "--config", config);
   assert.equal(waiting.code, 0);
   assert.match(waiting.out, /retire: not yet[\s\S]*stay until 20/);
@@ -275,6 +276,11 @@ test("dkim: what is given wrongly, and keys that are none, are said", async (t) 
   assert.equal(damaged.code, 65);
   assert.match(damaged.err, /a\.pem: DKIM key a of example\.test: .*cannot be read/);
   writeFileSync(join(folder, "example.test/rotation.json"), "{}");
+  const { endpoint } = await dnsServer(t, { "example.test": { A: ["192.0.2.1"] } });
+  const looked = await run(["doctor", "example.test", "--folder", folder, "--resolver", endpoint]);
+  assert.equal(looked.code, 65, looked.err);
+  assert.match(looked.out, /DKIM {5}problem {2}.*rotation\.json cannot be read/, "and the rest is looked at all the same");
+  assert.match(looked.out, /DMARC {4}problem/);
   const state = await run(["dkim", "rotate", "example.test", "--folder", folder]);
   assert.equal(state.code, 65);
   assert.match(state.err, /rotation\.json cannot be read/);
