@@ -56,7 +56,7 @@ export function rotateKeys(domain: string, options: RotateOptions): Promise<numb
       configured: configured === undefined || configured.length === 0 ? undefined : configured.map(({ selector }) => selector),
       keep: options.keep === undefined ? KEEP : days(options.keep),
     };
-    const report = withWarning(apply(folder, state, nextStep(state, known), compared, options), known);
+    const report = withWarning(new Call(folder, state, compared, options).take(nextStep(state, known)), known);
     if (options.json === true) {
       const { step, said, records, config } = report;
       await print(`${JSON.stringify({ domain: folder.domain, step, said, records, config, state: folder.rotation() }, null, 2)}\n`);
@@ -73,103 +73,149 @@ function withWarning(report: Report, { configured }: Known): Report {
   return { ...report, said: [...report.said, warning] };
 }
 
-function apply(folder: KeyFolder, state: Rotation, step: RotationStep, compared: readonly ComparedKey[], options: RotateOptions): Report {
-  const again = `Then call \`postrider dkim rotate ${folder.domain}\` again.`;
-  const done = (next: Rotation, said: readonly string[], more: Partial<Report> = {}): Report => {
-    folder.writeRotation(next);
-    return { step: step.kind, code: exitCodes.ok, said, ...more };
-  };
-  const waiting = (code: number, said: readonly string[], more: Partial<Report> = {}): Report => ({ step: step.kind, code, said, ...more });
-  const files = (selectors: readonly string[]) => selectors.map((selector) => folder.load(selector));
-  switch (step.kind) {
-    case "no-keys":
-      throw new CliError(
-        exitCodes.noInput,
-        `${folder.domain} has no keys in ${folder.path}.`,
-        `\`postrider dkim new ${folder.domain}\` makes the first.`,
-      );
-    case "make": {
-      const made = folder.create(newKeys(folder, { ...options, algorithm: options.algorithm ?? sameAlgorithm(folder, state) }));
-      const said = [
-        `New keys: ${selectorsOf(made).join(", ")}. Mail is signed with ${state.signing.join(", ")} as before.`,
-        `Publish these records beside those that are there. ${again}`,
-      ];
-      return done(begin(state, selectorsOf(made), Date.now()), said, { step: "publish", records: recordsText(made) });
-    }
-    case "unknown":
-      return waiting(exitCodes.temporary, [
-        "Nothing was done: DNS could not tell.",
-        ...whyOf(compared, step.selectors),
-        again.replace("Then call", "Call"),
-      ]);
-    case "not-published": {
-      if (state.next?.verified !== undefined) folder.writeRotation(step.state);
-      const said = [
-        "Nothing was switched: DNS does not have the new keys.",
-        ...whyOf(compared, step.selectors),
-        `Publish these records. ${again}`,
-      ];
-      return waiting(exitCodes.data, said, { records: recordsText(files(step.selectors)) });
-    }
-    case "verified": {
-      const names = step.state.next?.selectors.join(", ");
-      return done(step.state, [
-        `DNS has the records of ${names}.`,
-        `Next: the switch. ${again.replace("Then call", "Call")} If your name servers take a while to agree with one another, wait for that first.`,
-      ]);
-    }
-    case "switched": {
-      const old = step.state.retiring?.selectors.join(", ") ?? "none";
-      const said = [
-        `Switched, DNS has the records: ${step.state.signing.join(", ")} sign from now on, instead of ${old}.`,
-        "Put these lines into the configuration in place of the old ones, check them (`postrider config check`) and restart the server.",
-        `Leave the old records in DNS: mail that is under way was signed with them. ${again}`,
-      ];
-      return done(step.state, said, {
-        config: files(step.state.signing)
-          .map((file) => configLines(file, options))
-          .join("\n"),
-      });
-    }
-    case "not-configured": {
-      const said = ["Nothing was retired: the configuration does not sign with the new keys yet."];
-      if (step.old.length > 0) said.push(`It still signs with ${step.old.join(", ")}.`);
-      if (step.missing.length > 0) said.push(`It does not sign with ${step.missing.join(", ")}.`);
-      said.push(`Put these lines in place of the old ones and restart the server. ${again}`);
-      return waiting(exitCodes.data, said, {
-        config: files(state.signing)
-          .map((file) => configLines(file, options))
-          .join("\n"),
-      });
-    }
-    case "keep": {
-      const day = new Date(step.until).toISOString().slice(0, 16).replace("T", " ");
-      return waiting(exitCodes.ok, [
-        `The records of ${step.selectors.join(", ")} stay until ${day} UTC: mail that is under way was signed with them.`,
-        again.replace("Then call", "After that, call"),
-      ]);
-    }
-    case "take-back": {
-      const records = files(step.selectors).map(({ key }) => zoneText(key.recordName, revokedRecordText(key)));
-      const said = [
-        `Nothing needs the records of ${step.selectors.join(", ")} any more.`,
-        `Put these in their place, which takes the keys back (RFC 6376 3.6.1), or remove them. ${again}`,
-      ];
-      return waiting(exitCodes.data, said, { records: records.join("") });
-    }
-    case "retired": {
-      const paths = step.selectors.map((selector) => folder.keyPath(selector)).join(", ");
-      return done(step.state, [
-        `Done: ${step.selectors.join(", ")} are retired. Nothing needs ${paths} any more; you may remove what is there.`,
-      ]);
+type Step<K extends RotationStep["kind"]> = Extract<RotationStep, { kind: K }>;
+
+/** One call: the step is done, written and put into words. */
+class Call {
+  readonly #folder: KeyFolder;
+  readonly #state: Rotation;
+  readonly #compared: readonly ComparedKey[];
+  readonly #options: RotateOptions;
+  readonly #command: string;
+
+  constructor(folder: KeyFolder, state: Rotation, compared: readonly ComparedKey[], options: RotateOptions) {
+    this.#folder = folder;
+    this.#state = state;
+    this.#compared = compared;
+    this.#options = options;
+    this.#command = `\`postrider dkim rotate ${folder.domain}\``;
+  }
+
+  take(step: RotationStep): Report {
+    switch (step.kind) {
+      case "no-keys":
+        throw this.#noKeys();
+      case "make":
+        return this.#make();
+      case "unknown":
+        return this.#unknown(step);
+      case "not-published":
+        return this.#notPublished(step);
+      case "verified":
+        return this.#verified(step);
+      case "switched":
+        return this.#switched(step);
+      case "not-configured":
+        return this.#notConfigured(step);
+      case "keep":
+        return this.#keep(step);
+      case "take-back":
+        return this.#takeBack(step);
+      case "retired":
+        return this.#retired(step);
     }
   }
-}
 
-function whyOf(compared: readonly ComparedKey[], selectors: readonly string[]): string[] {
-  return compared.flatMap(({ file, comparison }) =>
-    selectors.includes(file.key.selector) && comparison.kind !== "published" ? [`${shown(comparison.why)}.`] : [],
-  );
+  #noKeys(): CliError {
+    const { domain, path } = this.#folder;
+    return new CliError(exitCodes.noInput, `${domain} has no keys in ${path}.`, `\`postrider dkim new ${domain}\` makes the first.`);
+  }
+
+  #make(): Report {
+    const { signing } = this.#state;
+    const algorithm = this.#options.algorithm ?? sameAlgorithm(this.#folder, this.#state);
+    const made = this.#folder.create(newKeys(this.#folder, { ...this.#options, algorithm }));
+    this.#folder.writeRotation(begin(this.#state, selectorsOf(made), Date.now()));
+    const said = [
+      `New keys: ${selectorsOf(made).join(", ")}. Mail is signed with ${signing.join(", ")} as before.`,
+      `Publish these records beside those that are there. Then call ${this.#command} again.`,
+    ];
+    return { step: "publish", code: exitCodes.ok, said, records: recordsText(made) };
+  }
+
+  #unknown({ kind, selectors }: Step<"unknown">): Report {
+    const said = ["Nothing was done: DNS could not tell.", ...this.#why(selectors), `Call ${this.#command} again.`];
+    return { step: kind, code: exitCodes.temporary, said };
+  }
+
+  #notPublished({ kind, selectors, state }: Step<"not-published">): Report {
+    if (this.#state.next?.verified !== undefined) this.#folder.writeRotation(state);
+    const said = [
+      "Nothing was switched: DNS does not have the new keys.",
+      ...this.#why(selectors),
+      `Publish these records. Then call ${this.#command} again.`,
+    ];
+    return { step: kind, code: exitCodes.data, said, records: recordsText(this.#files(selectors)) };
+  }
+
+  #verified({ kind, state }: Step<"verified">): Report {
+    this.#folder.writeRotation(state);
+    const said = [
+      `DNS has the records of ${state.next?.selectors.join(", ")}.`,
+      `Next: the switch. Call ${this.#command} again. If your name servers take a while to agree with one another, wait for that first.`,
+    ];
+    return { step: kind, code: exitCodes.ok, said };
+  }
+
+  #switched({ kind, state }: Step<"switched">): Report {
+    this.#folder.writeRotation(state);
+    const old = state.retiring?.selectors.join(", ") ?? "none";
+    const said = [
+      `Switched, DNS has the records: ${state.signing.join(", ")} sign from now on, instead of ${old}.`,
+      "Put these lines into the configuration in place of the old ones, check them (`postrider config check`) and restart the server.",
+      `Leave the old records in DNS: mail that is under way was signed with them. Then call ${this.#command} again.`,
+    ];
+    return { step: kind, code: exitCodes.ok, said, config: this.#config(state.signing) };
+  }
+
+  #notConfigured({ kind, old, missing }: Step<"not-configured">): Report {
+    const said = ["Nothing was retired: the configuration does not sign with the new keys yet."];
+    if (old.length > 0) said.push(`It still signs with ${old.join(", ")}.`);
+    if (missing.length > 0) said.push(`It does not sign with ${missing.join(", ")}.`);
+    said.push(`Put these lines in place of the old ones and restart the server. Then call ${this.#command} again.`);
+    return { step: kind, code: exitCodes.data, said, config: this.#config(this.#state.signing) };
+  }
+
+  #keep({ kind, until, selectors }: Step<"keep">): Report {
+    const day = new Date(until).toISOString().slice(0, 16).replace("T", " ");
+    const said = [
+      `The records of ${selectors.join(", ")} stay until ${day} UTC: mail that is under way was signed with them.`,
+      `After that, call ${this.#command} again.`,
+    ];
+    return { step: kind, code: exitCodes.ok, said };
+  }
+
+  #takeBack({ kind, selectors }: Step<"take-back">): Report {
+    const records = this.#files(selectors).map(({ key }) => zoneText(key.recordName, revokedRecordText(key)));
+    const said = [
+      `Nothing needs the records of ${selectors.join(", ")} any more.`,
+      `Put these in their place, which takes the keys back (RFC 6376 3.6.1), or remove them. Then call ${this.#command} again.`,
+    ];
+    return { step: kind, code: exitCodes.data, said, records: records.join("") };
+  }
+
+  #retired({ kind, selectors, state }: Step<"retired">): Report {
+    this.#folder.writeRotation(state);
+    const paths = selectors.map((selector) => this.#folder.keyPath(selector)).join(", ");
+    const said = [`Done: ${selectors.join(", ")} are retired. Nothing needs ${paths} any more; you may remove what is there.`];
+    return { step: kind, code: exitCodes.ok, said };
+  }
+
+  #files(selectors: readonly string[]): KeyFile[] {
+    return selectors.map((selector) => this.#folder.load(selector));
+  }
+
+  #config(selectors: readonly string[]): string {
+    return this.#files(selectors)
+      .map((file) => configLines(file, this.#options))
+      .join("\n");
+  }
+
+  #why(selectors: readonly string[]): string[] {
+    return this.#compared.flatMap(({ file, comparison }) =>
+      selectors.includes(file.key.selector) && comparison.kind !== "published" ? [`${shown(comparison.why)}.`] : [],
+    );
+  }
 }
 
 function sameAlgorithm(folder: KeyFolder, { signing }: Rotation): Algorithm {
