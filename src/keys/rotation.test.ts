@@ -47,12 +47,9 @@ const answers: InDns[] = ["revoked", "absent", "different", "unknown"];
 for (const answer of answers) {
   test(`nothing is switched where one record is ${answer}, though it was verified`, () => {
     const step = nextStep(verified, known({ ...both, new: answer }));
-    assert.equal(step.kind, answer === "unknown" ? "unknown" : "not-published");
-    assert.ok("state" in step && "selectors" in step);
-    assert.deepEqual(step.selectors, ["new"]);
-    assert.deepEqual(step.state.signing, ["old"]);
     // Silence proves nothing, an absence takes the verification back.
-    assert.equal(step.state.next?.verified, answer === "unknown" ? now : undefined);
+    if (answer === "unknown") assert.deepEqual(step, { kind: "unknown", selectors: ["new"] });
+    else assert.deepEqual(step, { kind: "not-published", selectors: ["new"], state: begun });
   });
 }
 

@@ -59,8 +59,10 @@ export type RotationStep =
   | { readonly kind: "no-keys" }
   /** Keys are to be made, and then handed to `begin`. */
   | { readonly kind: "make" }
-  /** The records are not there yet, or are others; `unknown`: DNS did not answer. Nothing changes but that a verification is taken back. */
-  | { readonly kind: "not-published" | "unknown"; readonly selectors: readonly string[]; readonly state: Rotation }
+  /** DNS did not answer: nothing changes. */
+  | { readonly kind: "unknown"; readonly selectors: readonly string[] }
+  /** The records are not there yet, or are others. `state`: what was verified is not any more. */
+  | { readonly kind: "not-published"; readonly selectors: readonly string[]; readonly state: Rotation }
   | { readonly kind: "verified"; readonly state: Rotation }
   | { readonly kind: "switched"; readonly state: Rotation }
   /** The configuration does not sign as `signing` says: nothing can be retired. */
@@ -97,7 +99,7 @@ function towardsSwitch(state: Rotation, next: NextKeys, { dns, now }: Known): Ro
   const { selectors, made } = next;
   const answer = (selector: string): InDns => dns.get(selector) ?? "unknown";
   const unknown = selectors.filter((selector) => answer(selector) === "unknown");
-  if (unknown.length > 0) return { kind: "unknown", selectors: unknown, state };
+  if (unknown.length > 0) return { kind: "unknown", selectors: unknown };
   const absent = selectors.filter((selector) => answer(selector) !== "published");
   if (absent.length > 0) return { kind: "not-published", selectors: absent, state: { ...state, next: { selectors, made } } };
   if (next.verified === undefined) return { kind: "verified", state: { ...state, next: { ...next, verified: now } } };
@@ -117,7 +119,7 @@ function towardsEnd(state: Rotation, { selectors, since }: RetiringKeys, { dns, 
   }
   if (now < since + keep) return { kind: "keep", until: since + keep, selectors };
   const unknown = selectors.filter((selector) => (dns.get(selector) ?? "unknown") === "unknown");
-  if (unknown.length > 0) return { kind: "unknown", selectors: unknown, state };
+  if (unknown.length > 0) return { kind: "unknown", selectors: unknown };
   // A record with another key is not ours to judge: the old key cannot be used by it.
   const there = selectors.filter((selector) => dns.get(selector) === "published");
   if (there.length > 0) return { kind: "take-back", selectors: there };
