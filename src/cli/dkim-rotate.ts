@@ -6,7 +6,17 @@
  * 2. DNS is asked anew at every call, not out of a memory of ours; the state is written only where a step was done.
  * 3. The configuration is never changed from here: its lines are printed at the switch, and what it says is looked at before anything retires.
  */
-import { begin, KEEP, KeyFolder, type Known, nextStep, type Rotation, type RotationStep, selectorsToAsk } from "../keys/index.ts";
+import {
+  begin,
+  KEEP,
+  type KeyFile,
+  KeyFolder,
+  type Known,
+  nextStep,
+  type Rotation,
+  type RotationStep,
+  selectorsToAsk,
+} from "../keys/index.ts";
 import { revokedRecordText, zoneText } from "../message/dkim/index.ts";
 import { days } from "../util/clock.ts";
 import {
