@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import fc from "fast-check";
 import { tableDns, type Zone } from "../authentication/testing.ts";
 import { examineDkim } from "./doctor-dkim.ts";
 import { examineDmarc } from "./doctor-dmarc.ts";
@@ -224,4 +225,26 @@ for (const [name, record, words] of dkimCases) {
 
 test("DKIM: without a selector nothing can be looked at", async () => {
   assert.deepEqual(levels(await examineDkim(examination({}), [], [])), ["warning"]);
+});
+
+test("whatever stands in DNS is examined and not stumbled over", async () => {
+  const tag = fc
+    .tuple(fc.constantFrom("p", "sp", "rua", "k", "t", "h", "x"), fc.string({ maxLength: 20 }))
+    .map(([name, value]) => `${name}=${value}`);
+  const term = fc.constantFrom("mx", "a:", "include:a.test", "include:%{d}", "ip4:192.0.2.1", "ip6:::", "?all", "redirect=a.test", "ptr");
+  const record = fc.oneof(
+    fc.string({ maxLength: 80 }),
+    fc.array(term).map((terms) => `v=spf1 ${terms.join(" ")}`),
+    fc.array(tag).map((tags) => `v=DMARC1; ${tags.join("; ")}`),
+    fc.array(tag).map((tags) => `v=DKIM1; ${tags.join("; ")}`),
+  );
+  const some = fc.array(record, { maxLength: 3 }).map((texts) => texts.map((TXT) => ({ TXT })));
+  await fc.assert(
+    fc.asyncProperty(some, some, some, async (own, dmarc, key) => {
+      const found = examination({ "a.test": own, "_dmarc.a.test": dmarc, "s._domainkey.a.test": key });
+      const findings = [...(await examineSpf(found)), ...(await examineDmarc(found)), ...(await examineDkim(found, [], ["s"]))];
+      assert.ok(findings.length >= 3);
+    }),
+    { numRuns: 300 },
+  );
 });

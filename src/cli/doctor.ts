@@ -23,7 +23,7 @@ import { examineSpf } from "./doctor-spf.ts";
 import { examineTls } from "./doctor-tls.ts";
 import { CliError, exitCodes } from "./exit-codes.ts";
 import { configPath, loadConfig } from "./load-config.ts";
-import { type Paint, painter, print, type Style } from "./terminal.ts";
+import { type Paint, painter, print, type Style, shown } from "./terminal.ts";
 
 export interface DoctorOptions extends DkimOptions {
   readonly ip?: readonly string[];
@@ -126,11 +126,11 @@ function describe(domain: string, findings: readonly Finding[], paint: Paint): s
   let text = `${paint("bold", domain)}\n`;
   let before: Area | undefined;
   for (const { area, level, text: said, todo } of findings) {
-    text += `  ${(area === before ? "" : area).padEnd(7)}  ${paint(styles[level], level.padEnd(7))}  ${said}\n`;
+    text += `  ${(area === before ? "" : area).padEnd(7)}  ${paint(styles[level], level.padEnd(7))}  ${shown(said)}\n`;
     if (todo !== undefined) text += `${" ".repeat(20)}${todo}\n`;
     before = area;
   }
-  const records = [...new Set(findings.flatMap(({ record }) => record ?? []))];
+  const records = [...new Set(findings.flatMap(({ record }) => record ?? []))].map((record) => record.split("\n").map(shown).join("\n"));
   if (records.length > 0)
     text += `\n${paint("bold", "To publish")} (in place of what is there under the same name and type)\n\n${records.join("")}`;
   const count = (level: Level): number => findings.filter((finding) => finding.level === level).length;

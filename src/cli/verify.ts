@@ -135,8 +135,16 @@ function conclusion({ proof, receiver, spf, dmarc }: MessageReport, paint: Paint
   return text;
 }
 
-function looked<T extends object>(check: Looked<T>): unknown {
-  return check.kind === "left-out" ? { result: "left-out", why: check.why } : check.value;
+function spfJson(check: MessageReport["spf"]): unknown {
+  if (check.kind === "left-out") return { result: "left-out", why: check.why };
+  const { result, why, identity, domain, sender, mechanism, at, explanation, steps } = check.value;
+  return { result, why, identity, domain, sender, mechanism, at, explanation, steps };
+}
+
+function iprevJson(check: MessageReport["iprev"]): unknown {
+  if (check.kind === "left-out") return { result: "left-out", why: check.why };
+  const { result, why, address, name, names, steps } = check.value;
+  return { result, why, address, name, names, steps };
 }
 
 /** The names of `--json`: they stay. */
@@ -148,8 +156,8 @@ function toJson(report: MessageReport): unknown {
     lineEndsMended: report.mended,
     from: report.from,
     author: author.kind === "one" ? [author.domain] : author.kind === "several" ? author.domains : [],
-    spf: looked(report.spf),
-    iprev: looked(report.iprev),
+    spf: spfJson(report.spf),
+    iprev: iprevJson(report.iprev),
     dkim: {
       signatures: dkim.results.map((result) => ({
         result: result.verdict,
@@ -190,7 +198,7 @@ function toJson(report: MessageReport): unknown {
       tag: dmarc.tag,
       published: dmarc.published,
       requested: dmarc.requested,
-      alignments: dmarc.alignments,
+      alignments: dmarc.alignments.map(({ method, domain, selector, result, aligned }) => ({ method, domain, selector, result, aligned })),
       steps: dmarc.steps,
     },
     receiver: { action: receiver.action, reason: receiver.reason, ...("reply" in receiver ? { reply: receiver.reply } : {}) },

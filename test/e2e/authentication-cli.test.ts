@@ -66,6 +66,25 @@ test("verify --json has the same under stable names", async (t) => {
   writeFileSync(path, signed.replaceAll("\r\n", "\n"));
   const { code, out } = await run(["verify", path, ...peer, "--resolver", endpoint, "--json"]);
   assert.equal(code, 0);
+  const names = Object.fromEntries(
+    Object.entries(JSON.parse(out) as Record<string, unknown>).map(([name, value]) => [
+      name,
+      typeof value === "object" ? Object.keys(value ?? {}).join(" ") : "",
+    ]),
+  );
+  assert.deepEqual(names, {
+    proof: "",
+    size: "",
+    lineEndsMended: "",
+    from: "0",
+    author: "0",
+    spf: "result why identity domain sender mechanism at steps",
+    iprev: "result why address name names steps",
+    dkim: "signatures skipped steps",
+    arc: "result why sets steps",
+    dmarc: "result why author policyDomain record tag published requested alignments steps",
+    receiver: "action reason",
+  });
   const { proof, lineEndsMended, author, spf, dkim, dmarc, receiver } = JSON.parse(out);
   assert.deepEqual([proof, lineEndsMended, author], ["proven", true, ["author.test"]]);
   assert.deepEqual([spf.result, spf.mechanism, dmarc.result, dmarc.published], ["pass", "ip4:192.0.2.1", "pass", "reject"]);
