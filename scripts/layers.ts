@@ -44,6 +44,7 @@ export const house: Readonly<Record<string, Room>> = {
   config: { floor: 6, node: "any", packages: true },
   admin: { floor: 6, node: "any", packages: true },
   inbox: { floor: 6, node: "any", packages: true },
+  keys: { floor: 6, node: { not: network }, packages: false },
   cli: { floor: 7, node: "any", packages: true },
   testing: { floor: 6, node: "any", packages: true },
   nodemailer: { floor: 7, node: "any", packages: true },

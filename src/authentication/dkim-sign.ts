@@ -15,3 +15,18 @@ export async function signContent(signer: DkimSigner, content: Content, options:
   for await (const chunk of readContent(content)) signing.push(chunk);
   return signing.finish();
 }
+
+/** The content with its signatures in front; what is stored stays so, and is read once to be signed and again when it is sent. Rejects as `signContent`. */
+export async function signedContent(signer: DkimSigner, content: Content, options: SigningOptions): Promise<Content> {
+  const fields = await signContent(signer, content, options);
+  const size = fields.length + content.size;
+  if (content.kind === "memory") return { kind: "memory", chunks: [fields, ...content.chunks], size };
+  return {
+    kind: "stored",
+    size,
+    async *open() {
+      yield fields;
+      yield* readContent(content);
+    },
+  };
+}

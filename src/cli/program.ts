@@ -24,6 +24,8 @@ export function makeProgram(exit: Run): Command {
   addQueue(program, exit);
   addUser(program, exit);
   addConfig(program, exit);
+  addAuthentication(program, exit);
+  addDkim(program, exit);
   return program;
 }
 
@@ -167,6 +169,77 @@ function addConfig(program: Command, exit: Run): void {
     .action(async (options) => exit(await (await import("./config.ts")).checkConfig(options)));
 }
 
+const resolverOption = (): Option =>
+  new Option("--resolver <address>", "DNS server to ask, such as 127.0.0.1:5353; several are parted by commas (default: the system's)");
+
+function addAuthentication(program: Command, exit: Run): void {
+  program
+    .command("verify")
+    .description("Explain what a receiver finds about a message: SPF, DKIM, ARC and DMARC, step by step, and what would be done with it.")
+    .addArgument(new Argument("<message>", "the message (.eml); - is standard input"))
+    .option("--ip <address>", "the address that it came from; without it SPF and the name of the address are left out")
+    .option("--helo <name>", "what that server said in EHLO")
+    .option("--from <address>", "MAIL FROM; <> is the null reverse-path. Without it SPF is left out")
+    .addOption(resolverOption())
+    .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      "\nExit codes: 0 DMARC passes, or without a policy something proves the author; 65 it does not; 75 DNS did not answer.",
+    )
+    .action(async (message, options) => exit(await (await import("./verify.ts")).verify(message, options)));
+  program
+    .command("doctor")
+    .description("Compare what DNS has for a domain with what it should have; prints the records to publish.")
+    .addArgument(new Argument("<domain>", "the domain"))
+    .addOption(configOption())
+    .option(
+      "--ip <address>",
+      "an address that sends for the domain; may be repeated (default: those of the configuration's hostname)",
+      collect,
+    )
+    .option("--helo <name>", "what the server says in EHLO (default: the configuration's)")
+    .option("--selector <name>", "a DKIM selector; may be repeated (default: those of the configuration and of the key folder)", collect)
+    .option("--folder <folder>", "where DKIM keys are", "keys")
+    .option("--connect", "connect to the domain's mail servers, and look at TLS")
+    .option("--port <port>", "where to connect to", port, 25)
+    .addOption(resolverOption())
+    .option("--json", "print JSON")
+    .addHelpText("after", "\nExit codes: 0 nothing to mend; 65 problems; 75 DNS did not answer.")
+    .action(async (domain, options) => exit(await (await import("./doctor.ts")).doctor(domain, options)));
+}
+
+function addDkim(program: Command, exit: Run): void {
+  const dkim = program.command("dkim").description("Keys to sign with: made, compared with DNS, replaced. See docs/dkim.md.");
+  const sub = (name: string, text: string): Command =>
+    dkim
+      .command(name)
+      .description(text)
+      .option("--folder <folder>", "where keys are, a folder for each domain", "keys")
+      .addOption(configOption())
+      .option("--json", "print JSON");
+  const selector = (): Option => new Option("--selector <name>", "selector of the new key (default: of today, such as s20260131)");
+  const algorithm = (text: string): Option => new Option("--algorithm <algorithm>", text).choices(["rsa2048", "ed25519", "both"]);
+  sub("new", "Make keys; prints the DNS records and the lines for the configuration.")
+    .addArgument(new Argument("<domain>", "the domain that signs"))
+    .addOption(selector())
+    .addOption(algorithm("what to make; Ed25519 beside RSA has the selector NAME-ed25519").default("both"))
+    .action(async (domain, options) => exit(await (await import("./dkim-new.ts")).newKey(domain, options)));
+  sub(
+    "check",
+    "Compare the keys with DNS, and say what to do. Exit code 65 where a record is missing or another, 75 where DNS did not answer.",
+  )
+    .addArgument(new Argument("[domain]", "the domain (default: every domain that has keys)"))
+    .addOption(resolverOption())
+    .action(async (domain, options) => exit(await (await import("./dkim-check.ts")).checkKeys(domain, options)));
+  sub("rotate", "Replace the keys: publish, verify in DNS, switch, retire. Each call does the next step that is possible.")
+    .addArgument(new Argument("<domain>", "the domain that signs"))
+    .addOption(selector())
+    .addOption(algorithm("what to make (default: as the keys that sign now)"))
+    .option("--keep <days>", "how long old records stay after the switch (default: 7)", days)
+    .addOption(resolverOption())
+    .action(async (domain, options) => exit(await (await import("./dkim-rotate.ts")).rotateKeys(domain, options)));
+}
+
 function collect(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value];
 }
@@ -179,5 +252,10 @@ function port(text: string): number {
 function count(text: string): number {
   if (!/^\d{1,5}$/.test(text) || Number(text) < 1 || Number(text) > 10_000)
     throw new InvalidArgumentError("A number from 1 to 10000 is needed.");
+  return Number(text);
+}
+
+function days(text: string): number {
+  if (!/^\d{1,3}$/.test(text)) throw new InvalidArgumentError("A number of days from 0 to 999 is needed.");
   return Number(text);
 }

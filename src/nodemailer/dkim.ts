@@ -6,9 +6,8 @@
  * 2. Keys are read once for each set of options.
  */
 import { createPrivateKey } from "node:crypto";
-import { signContent } from "../authentication/dkim-sign.ts";
+import { signedContent } from "../authentication/dkim-sign.ts";
 import type { Content } from "../mail/content.ts";
-import { readContent } from "../mail/content.ts";
 import { SIGNED_NAMES, type SigningName } from "../message/dkim/field-selection.ts";
 import { DkimKey } from "../message/dkim/key.ts";
 import { DkimSigner } from "../message/dkim/signer.ts";
@@ -36,10 +35,7 @@ function makeSigner(options: DkimOptions): Sign {
     if (cause instanceof NodemailerError) throw cause;
     throw new NodemailerError("ECONFIG", `dkim: ${cause instanceof Error ? cause.message : String(cause)}`, { command: "API", cause });
   }
-  return async (content) => {
-    const fields = await signContent(signer, content, { now: Date.now() });
-    return prefixed(fields, content);
-  };
+  return (content) => signedContent(signer, content, { now: Date.now() });
 }
 
 function keysOf({ keys, domainName, keySelector, privateKey }: DkimOptions): readonly DkimKeyOptions[] {
@@ -67,17 +63,4 @@ function namesOf({ headerFieldNames, skipFields }: DkimOptions): readonly Signin
     headerFieldNames === undefined ? SIGNED_NAMES : [...new Set(words(headerFieldNames))].map((name) => ({ name, oversign: "never" }));
   const skipped = new Set(words(skipFields ?? ""));
   return wanted.filter(({ name }) => !skipped.has(name));
-}
-
-function prefixed(fields: Uint8Array, content: Content): Content {
-  const size = fields.length + content.size;
-  if (content.kind === "memory") return { kind: "memory", chunks: [fields, ...content.chunks], size };
-  return {
-    kind: "stored",
-    size,
-    async *open() {
-      yield fields;
-      yield* readContent(content);
-    },
-  };
 }

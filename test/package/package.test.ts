@@ -53,6 +53,18 @@ describe("the package", () => {
     );
   });
 
+  it("signs and verifies by postrider/dkim", () => {
+    const program = `
+      import { DkimKey, DkimSigner, generateDkimKey, keyRecordText, memoryContent, signWith, verifySignatures } from "postrider/dkim";
+      const key = new DkimKey({ domain: "example.org", selector: "s", privateKey: generateDkimKey("ed25519") });
+      const letter = memoryContent([Buffer.from("From: a@example.org\\r\\n\\r\\nhello\\r\\n")]);
+      const signed = await signWith(new DkimSigner({ keys: [key] }))(letter);
+      const dns = { txt: async (name) => ({ kind: "found", records: name === key.recordName ? [keyRecordText(key)] : [] }) };
+      const { dkim } = await verifySignatures(signed, { dns, now: Date.now() });
+      console.log(dkim.results.map(({ verdict, domain }) => verdict + " " + domain).join());`;
+    assert.equal(execFileSync(process.execPath, ["--input-type=module", "-e", program], { cwd: folder }).toString(), "pass example.org\n");
+  });
+
   it("has no any in its types", () => {
     for (const name of readdirSync(built(), { recursive: true, encoding: "utf8" })) {
       if (!name.endsWith(".d.ts")) continue;

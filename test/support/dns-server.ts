@@ -72,6 +72,8 @@ export interface DnsServer {
 export interface DnsServerOptions {
   /** 127.0.0.1 where absent. */
   readonly address?: string;
+  /** Only for programs that can be told no port, on an address of one's own; a free one where absent. */
+  readonly port?: number;
   /** In seconds, of absences: the SOA's TTL and MINIMUM. */
   readonly negativeTtl?: number;
 }
@@ -82,7 +84,7 @@ const RCODES = { FORMERR: 1, SERVFAIL: 2, NXDOMAIN: 3, REFUSED: 5 } as const;
 /** Starts it on a free port; `close` it after the test. */
 export async function startDnsServer(zone: Zone, options: DnsServerOptions = {}): Promise<DnsServer> {
   const address = options.address ?? "127.0.0.1";
-  const { udp, tcp, port } = await bindBoth(address);
+  const { udp, tcp, port } = await bindBoth(address, options.port ?? 0);
   const questions: AskedQuestion[] = [];
   const open = new Set<Socket>();
   let closed = false;
@@ -131,10 +133,10 @@ export async function startDnsServer(zone: Zone, options: DnsServerOptions = {})
 }
 
 /** UDP and TCP on the same port: the one that TCP was given may be taken for UDP, so a few are tried. */
-async function bindBoth(address: string): Promise<{ udp: UdpSocket; tcp: Server; port: number }> {
+async function bindBoth(address: string, wanted: number): Promise<{ udp: UdpSocket; tcp: Server; port: number }> {
   for (let tries = 0; ; tries++) {
     const tcp = createServer();
-    tcp.listen({ host: address, port: 0 });
+    tcp.listen({ host: address, port: wanted });
     await once(tcp, "listening");
     const { port } = tcp.address() as { port: number };
     const udp = createSocket(address.includes(":") ? "udp6" : "udp4");

@@ -64,9 +64,15 @@ export function keptKeyCount(): number {
   return kept.size;
 }
 
-function readPrivateKey(text: string | Uint8Array): Read<KeyObject> {
+/** The first octet of every DER form of a key: a SEQUENCE. No PEM and no base64 of a seed begins with it where it has its length. */
+const DER_BEGIN = 0x30;
+
+function readPrivateKey(given: string | Uint8Array): Read<KeyObject> {
   try {
-    if (typeof text !== "string") return { ok: true, value: createPrivateKey({ key: Buffer.from(text), format: "der", type: "pkcs8" }) };
+    if (typeof given !== "string" && given[0] === DER_BEGIN && given.length > 44) {
+      return { ok: true, value: createPrivateKey({ key: Buffer.from(given), format: "der", type: "pkcs8" }) };
+    }
+    const text = typeof given === "string" ? given : Buffer.from(given).toString("latin1"); // a file, as it was read
     const seed = decodeBase64(text.trim());
     if (seed?.length === ED25519_OCTETS) {
       return { ok: true, value: createPrivateKey({ key: Buffer.from(concat([PKCS8_ED25519, seed])), format: "der", type: "pkcs8" }) };

@@ -1,5 +1,5 @@
 /**
- * `postrider/dkim`: DKIM and ARC over messages in memory or in chunks; DNS is asked by the caller.
+ * DKIM and ARC over messages in memory or in chunks; DNS is asked by the caller. `postrider/dkim` has all of it, and what asks DNS beside it.
  *
  * Rules
  * 1. What is named here is kept stable for others; what is not is the package's own.

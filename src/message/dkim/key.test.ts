@@ -76,13 +76,14 @@ for (const [name, make, fault, words] of faults) {
   });
 }
 
-test("a new key of each kind can be loaded; DER serves as well as PEM", () => {
+test("a new key of each kind can be loaded; DER serves as well as PEM, and PEM as octets", () => {
   for (const kind of ["rsa", "ed25519"] as const) {
     const text = generateDkimKey(kind);
     const made = key(text);
     assert.equal(made.key.bits, kind === "rsa" ? 2048 : 256);
     const der = decodeBase64(text.replaceAll(/-----[^-]*-----|\n/g, ""))!;
     assert.equal(keyRecordText(key(der)), keyRecordText(made));
+    assert.equal(keyRecordText(key(Buffer.from(text))), keyRecordText(made), "a file as it was read");
   }
 });
 

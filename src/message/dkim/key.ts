@@ -37,7 +37,7 @@ export interface DkimKeyOptions {
   /** d=: the domain that signs. */
   readonly domain: string;
   readonly selector: string;
-  /** PEM (PKCS#8 or PKCS#1), DER of PKCS#8, or for Ed25519 the seed's 32 octets in base64. */
+  /** PEM (PKCS#8 or PKCS#1) as a text or as octets, DER of PKCS#8, or for Ed25519 the seed's 32 octets in base64. */
   readonly privateKey: string | Uint8Array;
   /** Instead of node:crypto. */
   readonly crypto?: DkimCrypto;
