@@ -23,6 +23,7 @@ export function makeProgram(exit: Run): Command {
   addSend(program, exit);
   addQueue(program, exit);
   addUser(program, exit);
+  addReports(program, exit);
   addConfig(program, exit);
   addAuthentication(program, exit);
   addDkim(program, exit);
@@ -129,6 +130,27 @@ function addMigrate(queue: Command, exit: Run): void {
     .option("--to <store>", "likewise")
     .option("--json", "print JSON")
     .action(async (options) => exit(await (await import("./migrate-queue.ts")).migrate(options)));
+}
+
+function addReports(program: Command, exit: Run): void {
+  const reports = program
+    .command("reports")
+    .description("What others report about mail in your name: DMARC aggregate reports, feedback (ARF).");
+  const sub = (name: string, text: string): Command => reports.command(name).description(text).option("--json", "print JSON");
+  sub("list", "List the reports that came to reports.inbox, oldest first.")
+    .addOption(configOption())
+    .addOption(dataOption())
+    .option("--domain <domain>", "only those about this domain")
+    .option("-n, --limit <count>", "the newest so many", count, 50)
+    .action(async (options) => exit(await (await import("./reports.ts")).listReports(options)));
+  sub("show", "Show one of them, source by source.")
+    .addArgument(new Argument("<id>", "its id in the list"))
+    .addOption(configOption())
+    .addOption(dataOption())
+    .action(async (id, options) => exit(await (await import("./reports.ts")).showReport(id, options)));
+  sub("read", "Show the reports in a file: a message, or a report by itself, packed or not.")
+    .addArgument(new Argument("<file>", "the file; - is standard input"))
+    .action(async (file, options) => exit(await (await import("./reports.ts")).readReports(file, options)));
 }
 
 function addUser(program: Command, exit: Run): void {

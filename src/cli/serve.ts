@@ -211,6 +211,7 @@ function relayOptions({ config, context, stores, events, files }: Parts, listene
     submissionFrom: config.submissionFrom,
     keys: files.keys,
     ...checkOptions(config, files),
+    ...(config.reports === undefined ? {} : { reports: config.reports }),
     dns: config.dns,
     retry: { intervals: delivery.retry, giveUpAfter: delivery.maxAge },
     events,

@@ -12,7 +12,7 @@ import { type AuthenticationSettings, type CheckSettings, defaultCheckSettings }
 import type { Route } from "../delivery/route.ts";
 import { isDomain } from "../mail/domain.ts";
 import type { ListenerKind } from "../mail/event.ts";
-import type { Mailbox } from "../mail/mailbox.ts";
+import { type Mailbox, mailboxKey } from "../mail/mailbox.ts";
 import type { Families } from "../net/resolver.ts";
 import type { ServerOptions } from "../server/options.ts";
 import { check } from "./checks.ts";
@@ -76,6 +76,17 @@ export interface DeliverySettings {
   readonly maxAge: number;
 }
 
+/** What is reported to others, and read of theirs. */
+export interface ReportsSetting {
+  readonly aggregate: boolean;
+  readonly failures: boolean;
+  readonly organization: string;
+  readonly contact?: string;
+  readonly from: Mailbox;
+  /** Mailbox keys. */
+  readonly inbox: ReadonlySet<string>;
+}
+
 /** A key to sign with. */
 export interface KeySetting {
   readonly domain: string;
@@ -123,6 +134,8 @@ export interface Config {
   readonly submissionFrom: "owned" | "rewrite" | "allow";
   /** Absent: what comes in on 25 is not checked. */
   readonly checks: ChecksSetting | undefined;
+  /** Absent: nothing is reported, and nothing read. */
+  readonly reports: ReportsSetting | undefined;
   readonly dkim: readonly KeySetting[];
   /** As SmtpServer takes them. */
   readonly server: ServerOptions;
@@ -204,6 +217,7 @@ function build(read: ReadTables, hostname: string, folder: string): Config {
     checks: tables.authentication.check
       ? checksSetting(tables.authentication, (read.lists.sender_policy ?? []) as readonly Lists["sender_policy"][], folder)
       : undefined,
+    reports: reportsSetting(tables.reports, hostname, [...domains.local][0]),
     dkim: ((read.lists.dkim ?? []) as readonly Lists["dkim"][]).map(({ domain, selector, key }) => ({
       domain,
       selector,
@@ -280,6 +294,19 @@ function checksSetting(table: Tables["authentication"], policies: readonly Lists
   const seal =
     domain === undefined || selector === undefined || key === undefined ? undefined : { domain, selector, key: resolve(folder, key) };
   return { settings: { defaults: { ...defaultCheckSettings, ...checkSettings(table) }, domains }, blockLists, timeout, seal };
+}
+
+function reportsSetting(table: Tables["reports"], hostname: string, home: string | undefined): ReportsSetting | undefined {
+  const { aggregate, failures, contact, inbox } = table;
+  if (!aggregate && !failures && inbox.length === 0) return undefined;
+  return {
+    aggregate,
+    failures,
+    organization: table.organization ?? hostname,
+    ...(contact === undefined ? {} : { contact }),
+    from: table.from ?? { localPart: "postmaster", domain: home ?? hostname },
+    inbox: new Set(inbox.map(mailboxKey)),
+  };
 }
 
 function checkSettings(table: CheckTable): Partial<CheckSettings> {

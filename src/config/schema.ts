@@ -198,6 +198,22 @@ export const tables = {
       seal_key: text.optional().describe("PEM file with that key. Relative to this file."),
     })
     .describe("Who really sent what comes in on port 25, and what is done about it."),
+  reports: z
+    .strictObject({
+      aggregate: flag
+        .prefault(false)
+        .describe("Sends DMARC aggregate reports (RFC 9990) once a day to the domains that ask for them, about what came in their name."),
+      failures: flag
+        .prefault(false)
+        .describe("Sends DMARC failure reports (RFC 9991) about single messages. They show the headers of others' mail."),
+      from: mailbox.optional().describe("Whom reports are from. Absent: postmaster at the first local domain, else at `hostname`."),
+      organization: text.optional().describe("Who reports. Absent: `hostname`."),
+      contact: text.optional().describe("How else you can be reached: an address or a URL, for the report."),
+      inbox: list(mailbox, "a list of addresses")
+        .prefault([])
+        .describe("Addresses that reports of others come to; they are read as they pass, for `postrider reports`, and delivered as ever."),
+    })
+    .describe("What is told to others about mail in their name, and what they tell. It needs `authentication.check`."),
   limits: z
     .strictObject({
       message_size: size.prefault(35_882_577).describe("Octets of a message's content; announced as SIZE."),

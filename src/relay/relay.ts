@@ -28,11 +28,13 @@ import { SmtpServer } from "../server/smtp-server.ts";
 import { type Clock, minutes, seconds, systemClock } from "../util/clock.ts";
 import { AccountDirectory } from "./directory.ts";
 import { Hand, type HandLimits } from "./hand.ts";
+import type { CheckedArrival } from "./inspection/arrival-check.ts";
 import { type InspectorsOptions, inspectors } from "./inspection/inspectors.ts";
 import type { FromRule } from "./inspection/submission-check.ts";
 import { type Courier, QueueIntake } from "./intake.ts";
 import { isOneOf } from "./own-endpoints.ts";
 import { type LocalDomains, RelayPolicy } from "./policy.ts";
+import { Reporting, type ReportOptions } from "./reports/reporting.ts";
 import { Settler } from "./settler.ts";
 import { Signers } from "./signers.ts";
 import type { Stores } from "./stores.ts";
@@ -47,6 +49,8 @@ export interface RelayOptions {
   readonly logins?: LoginOptions;
   /** How mail from other servers is checked; absent: it is not. */
   readonly checks?: CheckOptions;
+  /** What is told to others about the mail that comes in, and read of what they tell; absent: nothing. */
+  readonly reports?: ReportOptions;
   /** Signs for their domains what accounts submit, and reports made here. */
   readonly keys?: readonly DkimKey[];
   /** What is done with a From that is not the account's; refused where absent. */
@@ -88,6 +92,7 @@ export class Relay {
   readonly #hand: Hand;
   readonly #resolver: Resolver;
   readonly #signers: Signers;
+  readonly #reporting: Reporting | undefined;
   readonly #delivery: Delivery;
   readonly #settler: Settler;
   readonly #scheduler: Scheduler;
@@ -101,6 +106,7 @@ export class Relay {
     this.#hand = new Hand(options.hand);
     this.#resolver = createResolver(options.dns);
     this.#signers = new Signers(options.keys ?? []);
+    this.#reporting = this.#makeReporting();
     this.#delivery = this.#makeDelivery();
     this.#settler = this.#makeSettler();
     this.#scheduler = this.#makeScheduler();
@@ -117,6 +123,7 @@ export class Relay {
   async start(): Promise<void> {
     await this.#server.start();
     this.#scheduler.start();
+    this.#reporting?.start();
   }
 
   /** Calls back once if the store is lost: the process must then end. */
@@ -128,7 +135,7 @@ export class Relay {
   async stop(deadline: number): Promise<void> {
     this.#stopping = true;
     const ends = this.#clock.now() + deadline;
-    await Promise.all([this.#scheduler.stop(), this.#server.stop(deadline)]);
+    await Promise.all([this.#scheduler.stop(), this.#server.stop(deadline), this.#reporting?.stop()]);
     for (const { message, recipients } of this.#delivery.stop()) this.#settler.release(message, recipients, this.#clock.now());
     await this.#within(this.#hand.empty(), Math.max(0, ends - this.#clock.now()));
     this.#delivery.abort();
@@ -145,6 +152,13 @@ export class Relay {
         resolve();
       });
     });
+  }
+
+  #makeReporting(): Reporting | undefined {
+    const { reports, stores, hostname } = this.#options;
+    if (reports === undefined) return undefined;
+    const onTrouble = (why: string): void => this.#trouble("reports", why);
+    return new Reporting(reports, { stores, signers: this.#signers, dns: dnsOf(this.#resolver), hostname, clock: this.#clock, onTrouble });
   }
 
   #makeDelivery(): Delivery {
@@ -195,7 +209,8 @@ export class Relay {
     const { hostname, stores, domains, listeners, certificate, server } = this.#options;
     const directory = this.#makeDirectory();
     const policy = new RelayPolicy(domains, directory);
-    const intake = new QueueIntake(stores.queue, this.#courier());
+    const queue = new QueueIntake(stores.queue, this.#courier());
+    const intake = this.#reporting?.through(queue) ?? queue;
     const inspector = inspectors({
       ...this.#arrivalChecks(),
       submissions: { from: this.#options.submissionFrom ?? "owned", directory, signers: this.#signers },
@@ -209,7 +224,10 @@ export class Relay {
     if (checks === undefined) return {};
     const { sealWith, ...settings } = checks;
     const sealer = sealWith === undefined ? {} : { sealer: new ArcSealer(sealWith) };
-    return { arrivals: { hostname, dns: dnsOf(this.#resolver), ...settings, ...sealer, clock: this.#clock, events: this.#events } };
+    const reporting = this.#reporting;
+    const heard = reporting === undefined ? {} : { onChecked: (checked: CheckedArrival) => reporting.checked(checked) };
+    const common = { hostname, dns: dnsOf(this.#resolver), clock: this.#clock, events: this.#events };
+    return { arrivals: { ...common, ...settings, ...sealer, ...heard } };
   }
 
   #makeDirectory(): AccountDirectory {

@@ -23,7 +23,7 @@ export const TOTAL_ROW_LIMIT = 100_000;
 
 export interface CountedMessage {
   readonly ip: string;
-  readonly dmarc: DmarcResult;
+  readonly dmarc: Pick<DmarcResult, "record" | "policyDomain" | "author" | "result" | "requested" | "alignments">;
   readonly spf: { readonly result: SpfVerdict; readonly domain: string; readonly identity: "mailfrom" | "helo" };
   readonly dkim: readonly { readonly result: string; readonly domain: string | undefined; readonly selector?: string | undefined }[];
   readonly action: Verdict["action"];

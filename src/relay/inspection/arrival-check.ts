@@ -10,6 +10,7 @@
 
 import { SignatureCheck, type SignatureVerification } from "../../authentication/dkim.ts";
 import {
+  type AuthenticationResults,
   type AuthenticationSettings,
   arcFacts,
   arcFinding,
@@ -71,6 +72,7 @@ export interface CheckedArrival {
   readonly spf: SpfResult;
   readonly signatures: SignatureVerification;
   readonly dmarc: DmarcResult;
+  readonly results: AuthenticationResults;
   readonly verdict: Verdict;
 }
 
@@ -125,14 +127,14 @@ export class ArrivalCheck implements Inspection {
     const section = this.#section as HeaderSection;
     const ruling = this.#rule(section, found);
     this.#tell(found, ruling);
+    const results = { authservId: this.#options.hostname, methods: methodsOf(found, this.#arrival) };
     if (ruling.action === "reject" || ruling.action === "defer") {
-      this.#report(section, found, ruling);
+      this.#report(section, found, results, ruling);
       return refuse(ruling.reply, ruling.reason);
     }
-    const results = { authservId: this.#options.hostname, methods: methodsOf(found, this.#arrival) };
     const sealed = this.#seal(found, unfoldedResults(results));
     if ("kind" in sealed) return sealed;
-    this.#report(section, found, ruling);
+    this.#report(section, found, results, ruling);
     const mark = ruling.action === "quarantine" ? [quarantineField(ruling.reason)] : [];
     return [...sealed, authenticationResultsField(results), ...mark];
   }
@@ -202,10 +204,18 @@ export class ArrivalCheck implements Inspection {
     });
   }
 
-  #report(section: HeaderSection, { spf, signatures, dmarc }: Found, ruling: Verdict): void {
+  #report(section: HeaderSection, { spf, signatures, dmarc }: Found, results: AuthenticationResults, ruling: Verdict): void {
     if (spf.kind !== "done" || signatures.kind !== "done" || dmarc.kind !== "done") return;
     const { onChecked } = this.#options;
-    onChecked?.({ arrival: this.#arrival, section, spf: spf.value, signatures: signatures.value, dmarc: dmarc.value, verdict: ruling });
+    onChecked?.({
+      arrival: this.#arrival,
+      section,
+      spf: spf.value,
+      signatures: signatures.value,
+      dmarc: dmarc.value,
+      results,
+      verdict: ruling,
+    });
   }
 }
 
