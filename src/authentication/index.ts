@@ -47,4 +47,5 @@ export { authenticationResultsField, authenticationResultsText, unfoldedResults 
 export { arcFacts, arcFinding, dkimFacts, dkimIdentifiers } from "./signatures.ts";
 export { checkSpf, type SpfOptions, type SpfQuestion, type SpfResult, type SpfVerdict } from "./spf/check.ts";
 export { isSpfRecord, parseSpfRecord, type SpfRecord } from "./spf/record.ts";
+export { Srs, type SrsOptions, type SrsReversed } from "./srs.ts";
 export type { Step } from "./step.ts";

@@ -194,6 +194,8 @@ function relayOptions({ config, context, stores, events, files }: Parts, listene
     logins: loginOptions(config, files),
     domains: config.domains,
     routes: config.routes,
+    forwards: config.forwards,
+    ...(config.srsDomain === undefined ? {} : { srsDomain: config.srsDomain }),
     server: config.server,
     delivery: {
       hostname: delivery.hostname,

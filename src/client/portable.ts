@@ -36,3 +36,4 @@ export { type Sender, type SendOptions, Transport } from "./transport.ts";
 export type { TransportOptions } from "./transport-options.ts";
 export { parseTransportUrl } from "./transport-url.ts";
 export { type FetchOptions, fromUrl } from "./url-source.ts";
+export { parseVerpAddress, verpAddress } from "./verp.ts";

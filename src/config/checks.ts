@@ -6,6 +6,8 @@
  * 2. What would only show when mail is lost or loops is found here.
  */
 import { matchesDomain } from "../delivery/route.ts";
+import { domainKey } from "../mail/domain.ts";
+import { mailboxKey } from "../mail/mailbox.ts";
 import { isLoopback, isUnspecified } from "../net/address.ts";
 import { everywhere, type ListenEndpoint, webUrl } from "./kinds.ts";
 import type { Problems, ReadTables } from "./parse.ts";
@@ -21,6 +23,7 @@ export function check(read: ReadTables, problems: Problems): void {
   checkQueue(read, problems);
   checkAuthentication(read, problems);
   checkDkim(read, problems);
+  checkForwards(read, problems);
 }
 
 function checkAuthentication(read: ReadTables, problems: Problems): void {
@@ -28,6 +31,22 @@ function checkAuthentication(read: ReadTables, problems: Problems): void {
   const given = [domain, selector, key].filter((one) => one !== undefined).length;
   if (given === 0 || given === 3 || problems.all.some((problem) => problem.key.startsWith("authentication.seal"))) return;
   problems.conflict("authentication.seal_key", "sealing needs all of seal_domain, seal_selector and seal_key");
+}
+
+function checkForwards(read: ReadTables, problems: Problems): void {
+  const { local } = read.tables.domains;
+  const tables = read.lists.forward ?? [];
+  for (const [i, { address, to }] of tables.entries()) {
+    if (address === undefined) continue;
+    const key = `forward[${i}].address`;
+    if (local !== undefined && !local.includes(domainKey(address.domain))) {
+      problems.conflict(key, `${address.domain} is not in domains.local: nobody's mail for it is taken in`);
+    }
+    if (to?.length === 0) problems.conflict(`forward[${i}].to`, "expected at least one address");
+    if (tables.findIndex((one) => one.address !== undefined && mailboxKey(one.address) === mailboxKey(address)) < i) {
+      problems.conflict(key, "this address has a [[forward]] already: name all of its targets there");
+    }
+  }
 }
 
 function checkDkim(read: ReadTables, problems: Problems): void {

@@ -128,6 +128,9 @@ export interface Config {
   /** `servers` as createResolver takes them; absent: the system's. `timeout` in milliseconds. */
   readonly dns: { readonly servers?: readonly string[]; readonly timeout: number };
   readonly delivery: DeliverySettings;
+  /** By mailbox key: where the mail of an address of ours goes on to. */
+  readonly forwards: ReadonlyMap<string, { readonly to: readonly Mailbox[]; readonly keep: boolean }>;
+  readonly srsDomain: string | undefined;
   /** In the order of the file: the first match wins. */
   readonly routes: readonly Route[];
   /** What is done with a From that is not the account's. */
@@ -184,6 +187,7 @@ function machineName({ machineName: name }: ParseOptions): string | undefined {
 function build(read: ReadTables, hostname: string, folder: string): Config {
   const tables = read.tables as Tables;
   const { domains, dns, delivery, limits } = tables;
+  const forwards = (read.lists.forward ?? []) as readonly Lists["forward"][];
   return {
     hostname,
     data: resolve(folder, read.general.data as string),
@@ -193,7 +197,10 @@ function build(read: ReadTables, hostname: string, folder: string): Config {
     clientCertificates: certificateSetting(tables["accounts.certificates"], folder),
     domains: {
       local: new Set(domains.local),
-      recipients: new Set(domains.recipients.flatMap((one) => (one.kind === "mailbox" ? [one.key] : []))),
+      recipients: new Set([
+        ...domains.recipients.flatMap((one) => (one.kind === "mailbox" ? [one.key] : [])),
+        ...forwards.map(({ address }) => mailboxKey(address)),
+      ]),
       anyRecipient: new Set(domains.recipients.flatMap((one) => (one.kind === "domain" ? [one.domain] : []))),
       postmaster: domains.postmaster,
     },
@@ -212,6 +219,8 @@ function build(read: ReadTables, hostname: string, folder: string): Config {
       retry: delivery.retry,
       maxAge: delivery.max_age,
     },
+    forwards: new Map(forwards.map(({ address, to, keep }) => [mailboxKey(address), { to, keep }])),
+    srsDomain: domains.srs,
     routes: (read.lists.route ?? []) as readonly RouteTable[],
     submissionFrom: tables.submission.from,
     checks: tables.authentication.check

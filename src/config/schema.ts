@@ -129,6 +129,11 @@ export const tables = {
       recipients: list(recipientPattern, "a list of addresses")
         .prefault([])
         .describe('Addresses that exist beside the accounts\' own; `"*@example.test"` takes any. Others are refused with 550 5.1.1.'),
+      srs: domain
+        .optional()
+        .describe(
+          "The domain of the reverse-path that forwarded mail gets (SRS); its MX must lead here, and its SPF record name this server. Absent: the first local domain.",
+        ),
       postmaster: mailbox.optional().describe("Who gets mail for postmaster, which must not be refused (RFC 5321 4.5.1)."),
     })
     .describe("The domains that this server is responsible for."),
@@ -288,8 +293,17 @@ const senderPolicy = z
   })
   .describe("What of `[authentication]` is otherwise for mail from one domain.");
 
+/** Of `[[forward]]`. */
+const forward = z
+  .strictObject({
+    address: mailbox.describe("An address at a local domain."),
+    to: list(mailbox, "a list of addresses").describe("Where its mail goes on to."),
+    keep: flag.prefault(false).describe("It also goes where the address's own mail goes."),
+  })
+  .describe("Mail that goes on to others, with a reverse-path of ours (SRS), so that SPF passes for it there.");
+
 /** Lists of tables: `[[name]]`. */
-export const lists = { route, dkim, sender_policy: senderPolicy } as const;
+export const lists = { route, forward, dkim, sender_policy: senderPolicy } as const;
 
 export type Lists = { [K in keyof typeof lists]: z.output<(typeof lists)[K]> };
 export type Tables = { [K in keyof typeof tables]: z.output<(typeof tables)[K]> };

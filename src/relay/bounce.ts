@@ -14,12 +14,15 @@ import { contentFacts } from "../message/facts.ts";
 import { HeaderReader, type HeaderSection } from "../message/header-section.ts";
 import { deliveryReport, RETURNED_LIMIT } from "../message/report.ts";
 import { receivedField } from "../message/trace.ts";
+import type { Signers } from "./signers.ts";
 
 export interface BounceOptions {
   /** Our name. */
   readonly hostname: string;
   /** Whom the report is from. */
   readonly postmaster: Mailbox;
+  /** Signs the report where there is a key for its author. */
+  readonly signers?: Signers;
   readonly now: number;
 }
 
@@ -56,7 +59,8 @@ export async function bounceFor(message: QueuedMessage, failed: readonly Reporte
     recipients: [to],
     now,
   });
-  const content = memoryContent([received, ...report.chunks]);
+  const signature = options.signers?.for(options.postmaster.domain)?.sign(report.chunks, { now });
+  const content = memoryContent([...(signature === undefined ? [] : [signature]), received, ...report.chunks]);
   const facts = contentFacts(content.kind === "memory" ? content.chunks : []);
   return {
     kind: "bounce",

@@ -6,8 +6,9 @@
  * 2. Nothing here reads a file or the environment: settings come as values.
  * 3. Stopping loses nothing: what is in hand is finished or handed back, and the store closes last.
  */
+import { createHmac } from "node:crypto";
 import { Authenticator, type BearerOptions, bearerVerifier } from "../accounts/index.ts";
-import { type AuthenticationSettings, dnsOf } from "../authentication/index.ts";
+import { type AuthenticationSettings, dnsOf, Srs } from "../authentication/index.ts";
 import { Delivery } from "../delivery/delivery.ts";
 import type { DeliveryOptions } from "../delivery/options.ts";
 import type { Route } from "../delivery/route.ts";
@@ -24,9 +25,11 @@ import { RetrySchedule, type RetryScheduleOptions } from "../queue/retry-schedul
 import { Scheduler } from "../queue/scheduler.ts";
 import type { StoreError } from "../queue/store.ts";
 import type { ListenAt, ServerOptions } from "../server/options.ts";
+import type { Intake } from "../server/policy.ts";
 import { SmtpServer } from "../server/smtp-server.ts";
 import { type Clock, minutes, seconds, systemClock } from "../util/clock.ts";
 import { AccountDirectory } from "./directory.ts";
+import { Forwarding, type Forwards } from "./forwarding.ts";
 import { Hand, type HandLimits } from "./hand.ts";
 import type { CheckedArrival } from "./inspection/arrival-check.ts";
 import { type InspectorsOptions, inspectors } from "./inspection/inspectors.ts";
@@ -47,6 +50,10 @@ export interface RelayOptions {
   readonly domains: LocalDomains;
   readonly routes: readonly Route[];
   readonly logins?: LoginOptions;
+  /** Addresses of ours whose mail goes on to others. */
+  readonly forwards?: Forwards;
+  /** The domain of reverse-paths that are rewritten for that; the first local one where absent. */
+  readonly srsDomain?: string;
   /** How mail from other servers is checked; absent: it is not. */
   readonly checks?: CheckOptions;
   /** What is told to others about the mail that comes in, and read of what they tell; absent: nothing. */
@@ -188,6 +195,7 @@ export class Relay {
       events: this.#events,
       hostname,
       postmaster: postmasterOf(domains, hostname),
+      signers: this.#signers,
       onSettled: (message, recipients) => this.#settled(message, recipients),
     });
   }
@@ -208,9 +216,10 @@ export class Relay {
   #makeServer(): SmtpServer {
     const { hostname, stores, domains, listeners, certificate, server } = this.#options;
     const directory = this.#makeDirectory();
-    const policy = new RelayPolicy(domains, directory);
+    const srs = this.#makeSrs();
+    const policy = new RelayPolicy(domains, directory, { clock: this.#clock, ...(srs === undefined ? {} : { srs }) });
     const queue = new QueueIntake(stores.queue, this.#courier());
-    const intake = this.#reporting?.through(queue) ?? queue;
+    const intake = this.#forwarded(this.#reporting?.through(queue) ?? queue, srs);
     const inspector = inspectors({
       ...this.#arrivalChecks(),
       submissions: { from: this.#options.submissionFrom ?? "owned", directory, signers: this.#signers },
@@ -228,6 +237,21 @@ export class Relay {
     const heard = reporting === undefined ? {} : { onChecked: (checked: CheckedArrival) => reporting.checked(checked) };
     const common = { hostname, dns: dnsOf(this.#resolver), clock: this.#clock, events: this.#events };
     return { arrivals: { ...common, ...settings, ...sealer, ...heard } };
+  }
+
+  /** Its secret is the accounts' own: the same after a restart, and on every server that shares them. */
+  #makeSrs(): Srs | undefined {
+    const { forwards, srsDomain, domains, hostname, stores } = this.#options;
+    if (forwards === undefined || forwards.size === 0) return undefined;
+    const [home = hostname] = domains.local;
+    const secret = createHmac("sha256", stores.accounts.secret).update("SRS").digest();
+    return new Srs({ secret, domain: srsDomain ?? home });
+  }
+
+  #forwarded(intake: Intake, srs: Srs | undefined): Intake {
+    const { forwards, domains, stores } = this.#options;
+    if (srs === undefined || forwards === undefined) return intake;
+    return new Forwarding({ forwards, srs, local: domains.local, queue: stores.queue, clock: this.#clock }).through(intake);
   }
 
   #makeDirectory(): AccountDirectory {

@@ -18,6 +18,7 @@ import type { RetrySchedule } from "../queue/retry-schedule.ts";
 import { type QueueStore, type Settlement, StoreError } from "../queue/store.ts";
 import { type Clock, seconds } from "../util/clock.ts";
 import { bounceFor } from "./bounce.ts";
+import type { Signers } from "./signers.ts";
 
 export interface SettlerOptions {
   readonly store: QueueStore;
@@ -26,6 +27,8 @@ export interface SettlerOptions {
   readonly events: EventSink;
   readonly hostname: string;
   readonly postmaster: Mailbox;
+  /** Sign reports. */
+  readonly signers?: Signers;
   /** Recipients of a message have left the hand. */
   onSettled(message: QueuedMessage, recipients: number): void;
 }
@@ -62,13 +65,13 @@ export class Settler {
   }
 
   async #bounceAndAdd(message: QueuedMessage, judged: readonly Judged[]): Promise<void> {
-    const { clock, hostname, postmaster } = this.#options;
+    const { clock, hostname, postmaster, signers } = this.#options;
     const now = clock.now();
     const failures = judged.filter((each): each is Extract<Judged, { kind: "failed" }> => each.kind === "failed");
     const failed = failures.map(({ attempted }) => attempted.recipient.mailbox);
     try {
       const reported = failures.map(({ attempted, outcome }) => ({ recipient: attempted.recipient, outcome, attempted: now }));
-      const bounce = await bounceFor(message, reported, { hostname, postmaster, now });
+      const bounce = await bounceFor(message, reported, { hostname, postmaster, now, ...(signers === undefined ? {} : { signers }) });
       if (bounce.kind === "none") return this.#add(message, judged, [], [{ type: "dropped", id: message.id, why: bounce.why, failed }]);
       this.#add(message, judged, [bounce.message], [{ type: "bounced", id: message.id, bounce: bounce.message.id, to: bounce.to, failed }]);
     } catch (error) {

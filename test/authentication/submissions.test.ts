@@ -6,10 +6,12 @@ import { describe, type TestContext, test } from "node:test";
 import { verifySignatures } from "../../src/authentication/dkim.ts";
 import { tableDns } from "../../src/authentication/testing.ts";
 import { memoryContent } from "../../src/mail/content.ts";
+import { reply } from "../../src/mail/reply.ts";
 import { DkimKey, generateDkimKey, keyRecordText } from "../../src/message/dkim/index.ts";
 import type { RecipientResult } from "../../src/protocol/client-session.ts";
 import type { RelayOptions } from "../../src/relay/relay.ts";
 import { type Recipient, send, startRecipient, startRelay, type TestRelay } from "../../src/relay/testing.ts";
+import { accept } from "../../src/server/policy.ts";
 import { latin1 } from "../../src/util/bytes.ts";
 import { run } from "../e2e/processes.ts";
 import { tempFolder } from "../support/temp-folder.ts";
@@ -88,6 +90,18 @@ describe("signing", () => {
       assert.doesNotMatch((await recipient.message(i)).text, /DKIM-Signature/);
     }
   });
+});
+
+test("a report made here is signed as well", async (t) => {
+  const recipient = await startRecipient(t, (address) =>
+    address.startsWith("nobody@") ? { kind: "refuse", reply: reply(550, "5.1.1", "No such user"), why: "" } : accept,
+  );
+  const relay = await startRelay(t, recipient.port, { keys });
+  await send(relay, "submission", { to: ["nobody@elsewhere.test"], content: "From: alice@example.test\r\nSubject: x\r\n\r\nx\r\n" });
+  const { text, message } = await recipient.message(0);
+  assert.equal(message.envelope.reversePath, null);
+  assert.match(text, /multipart\/report/);
+  assert.deepEqual(await verdicts(text), ["r1 pass", "e1 pass"]);
 });
 
 describe("From", () => {
