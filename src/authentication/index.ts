@@ -13,6 +13,7 @@ export { BLOCK_LIST_LIMIT, listedBy } from "./block-list.ts";
 export * from "./dmarc/index.ts";
 export { type CheckDns, type DnsAnswer, dnsOf, type MailExchanger } from "./dns.ts";
 export { checkIprev, type IprevResult } from "./iprev.ts";
+export { isInNetworks, type Network, parseNetwork } from "./network.ts";
 export { QUARANTINE_FIELD, quarantineField } from "./policy/quarantine.ts";
 export {
   type AuthenticationSettings,

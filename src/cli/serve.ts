@@ -179,8 +179,8 @@ function loginOptions({ oauth, clientCertificates }: Config, { clientSecret = ""
 
 function checkOptions({ checks }: Config, { sealWith }: NamedFiles): Pick<RelayOptions, "checks"> {
   if (checks === undefined) return {};
-  const { settings, blockLists, timeout } = checks;
-  return { checks: { settings, blockLists, timeout, ...(sealWith === undefined ? {} : { sealWith }) } };
+  const { settings, blockLists, exempt, timeout } = checks;
+  return { checks: { settings, blockLists, exempt, timeout, ...(sealWith === undefined ? {} : { sealWith }) } };
 }
 
 function relayOptions({ config, context, stores, events, files }: Parts, listeners: readonly ListenSetting[]): RelayOptions {

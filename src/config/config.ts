@@ -8,7 +8,7 @@
  */
 import { resolve } from "node:path";
 import type { SignatureAlgorithm } from "../accounts/index.ts";
-import { type AuthenticationSettings, type CheckSettings, defaultCheckSettings } from "../authentication/index.ts";
+import { type AuthenticationSettings, type CheckSettings, defaultCheckSettings, type Network } from "../authentication/index.ts";
 import type { Route } from "../delivery/route.ts";
 import { isDomain } from "../mail/domain.ts";
 import type { ListenerKind } from "../mail/event.ts";
@@ -99,6 +99,7 @@ export interface KeySetting {
 export interface ChecksSetting {
   readonly settings: AuthenticationSettings;
   readonly blockLists: readonly string[];
+  readonly exempt: readonly Network[];
   /** Milliseconds. */
   readonly timeout: number;
   readonly seal: KeySetting | undefined;
@@ -298,11 +299,11 @@ function certificateSetting({ authorities, account }: Tables["accounts.certifica
 }
 
 function checksSetting(table: Tables["authentication"], policies: readonly Lists["sender_policy"][], folder: string): ChecksSetting {
-  const { block_lists: blockLists, timeout, seal_domain: domain, seal_selector: selector, seal_key: key } = table;
+  const { block_lists: blockLists, exempt, timeout, seal_domain: domain, seal_selector: selector, seal_key: key } = table;
   const domains = new Map(policies.map(({ domain: of, ...settings }) => [of, checkSettings(settings)]));
   const seal =
     domain === undefined || selector === undefined || key === undefined ? undefined : { domain, selector, key: resolve(folder, key) };
-  return { settings: { defaults: { ...defaultCheckSettings, ...checkSettings(table) }, domains }, blockLists, timeout, seal };
+  return { settings: { defaults: { ...defaultCheckSettings, ...checkSettings(table) }, domains }, blockLists, exempt, timeout, seal };
 }
 
 function reportsSetting(table: Tables["reports"], hostname: string, home: string | undefined): ReportsSetting | undefined {

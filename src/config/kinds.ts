@@ -7,7 +7,7 @@
  */
 
 import { z } from "zod";
-import type { Knowledge } from "../authentication/index.ts";
+import { type Knowledge, parseNetwork } from "../authentication/index.ts";
 import type { DomainPattern, NextHop } from "../delivery/route.ts";
 import { domainKey, isDomain, toAscii } from "../mail/domain.ts";
 import { type Mailbox, mailboxKey, parseMailbox } from "../mail/mailbox.ts";
@@ -52,6 +52,8 @@ export const agreement = kind(
     return known.length === words.length ? known : undefined;
   }),
 );
+
+export const network = kind('an address or a network such as "192.0.2.0/24"', ofText(parseNetwork));
 
 /** As libpq has it: with the host in the query (a unix socket) the place of the host may be empty, which no other URL may be. */
 export function isPostgresUrl(value: string): boolean {

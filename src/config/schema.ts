@@ -20,6 +20,7 @@ import {
   list,
   listenEndpoints,
   mailbox,
+  network,
   postgresUrl,
   recipientPattern,
   routeTarget,
@@ -192,6 +193,9 @@ export const tables = {
           "Checks SPF, DKIM, ARC, DMARC and the name of the peer's address on port 25; [docs/authentication.md](authentication.md).",
         ),
       ...checkSettings("prefault"),
+      exempt: list(network, "a list of addresses and networks")
+        .prefault(["127.0.0.0/8", "::1"])
+        .describe("Peers that are not checked, such as a server of your own in front of this one. This machine itself is one of them."),
       block_lists: list(domain, "a list of domain names")
         .prefault([])
         .describe(

@@ -8,7 +8,7 @@
  */
 import { createHmac } from "node:crypto";
 import { Authenticator, type BearerOptions, bearerVerifier } from "../accounts/index.ts";
-import { type AuthenticationSettings, dnsOf, Srs } from "../authentication/index.ts";
+import { type AuthenticationSettings, dnsOf, type Network, Srs } from "../authentication/index.ts";
 import { Delivery } from "../delivery/delivery.ts";
 import type { DeliveryOptions } from "../delivery/options.ts";
 import type { Route } from "../delivery/route.ts";
@@ -74,6 +74,8 @@ export interface RelayOptions {
 export interface CheckOptions {
   readonly settings: AuthenticationSettings;
   readonly blockLists: readonly string[];
+  /** Peers that are not checked. */
+  readonly exempt: readonly Network[];
   /** Milliseconds for each check. */
   readonly timeout: number;
   /** Seals what is handed on (ARC). */
@@ -228,15 +230,15 @@ export class Relay {
     return new SmtpServer(parts, { hostname, ...server });
   }
 
-  #arrivalChecks(): Pick<InspectorsOptions, "arrivals"> {
+  #arrivalChecks(): Pick<InspectorsOptions, "arrivals" | "exempt"> {
     const { hostname, checks } = this.#options;
     if (checks === undefined) return {};
-    const { sealWith, ...settings } = checks;
+    const { sealWith, exempt, ...settings } = checks;
     const sealer = sealWith === undefined ? {} : { sealer: new ArcSealer(sealWith) };
     const reporting = this.#reporting;
     const heard = reporting === undefined ? {} : { onChecked: (checked: CheckedArrival) => reporting.checked(checked) };
     const common = { hostname, dns: dnsOf(this.#resolver), clock: this.#clock, events: this.#events };
-    return { arrivals: { ...common, ...settings, ...sealer, ...heard } };
+    return { arrivals: { ...common, ...settings, ...sealer, ...heard }, exempt };
   }
 
   /** Its secret is the accounts' own: the same after a restart, and on every server that shares them. */

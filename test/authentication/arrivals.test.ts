@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
 import { verifySignatures } from "../../src/authentication/dkim.ts";
 import { dnsOf } from "../../src/authentication/dns.ts";
-import { defaultAuthenticationSettings, defaultCheckSettings } from "../../src/authentication/index.ts";
+import { defaultAuthenticationSettings, defaultCheckSettings, parseNetwork } from "../../src/authentication/index.ts";
 import type { CheckSettings } from "../../src/authentication/policy/settings.ts";
 import { memoryContent } from "../../src/mail/content.ts";
 import { ArcSealer } from "../../src/message/dkim/arc-seal.ts";
@@ -52,6 +52,7 @@ async function scene(t: TestContext, { policy = "p=reject", settings = {}, check
     checks: {
       settings: { ...defaultAuthenticationSettings, defaults: { ...defaultCheckSettings, ...settings } },
       blockLists: [],
+      exempt: [],
       timeout: 5000,
       ...checks,
     },
@@ -222,6 +223,13 @@ describe("mail from other servers", () => {
     assert.ok(text.endsWith(content));
     assert.match(resultsIn(text), /dkim=pass/);
     assert.equal((await relay.event("accepted")).size, text.length - text.indexOf("Authentication-Results:"));
+  });
+
+  test("a peer that is exempt is not checked", async (t) => {
+    const { relay, recipient, dns } = await scene(t, { checks: { exempt: [parseNetwork("127.0.0.0/8") ?? assert.fail()] } });
+    assert.equal(status(await bring(relay, "alice@author.test", letter("alice@author.test"))), "250 2.0.0");
+    assert.doesNotMatch((await recipient.message(0)).text, /Authentication-Results/);
+    assert.equal(dns.questions.length, 0);
   });
 
   test("From that is missing or names many domains is marked", async (t) => {

@@ -80,7 +80,7 @@ async function scene(
   const { clock, forward } = movableClock();
   const relay = await startRelay(t, recipient.port, {
     dns: { servers: [dns.endpoint], timeout: 1000 },
-    checks: { settings: defaultAuthenticationSettings, blockLists: [], timeout: 5000 },
+    checks: { settings: defaultAuthenticationSettings, blockLists: [], exempt: [], timeout: 5000 },
     keys: [key],
     reports: options,
     clock,
