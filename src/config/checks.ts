@@ -51,8 +51,12 @@ function checkForwards(read: ReadTables, problems: Problems): void {
 
 function checkDkim(read: ReadTables, problems: Problems): void {
   const tables = read.lists.dkim ?? [];
-  for (const [i, { domain, selector }] of tables.entries()) {
+  for (const [i, { domain, selector, canonicalization }] of tables.entries()) {
     if (domain === undefined || selector === undefined) continue;
+    const first = tables.findIndex((one) => one.domain === domain);
+    if (tables[first]?.canonicalization !== canonicalization) {
+      problems.conflict(`dkim[${i}].canonicalization`, `another than in dkim[${first}]: the keys of a domain sign in one form`);
+    }
     const other = tables.findIndex((one) => one.domain === domain && one.selector === selector);
     if (other < i) problems.conflict(`dkim[${i}]`, `the same domain and selector as dkim[${other}]`);
   }

@@ -95,6 +95,12 @@ export interface KeySetting {
   readonly key: string;
 }
 
+/** A key of [[dkim]], and how it signs. */
+export interface SigningSetting extends KeySetting {
+  readonly headerForm: "relaxed" | "simple";
+  readonly bodyForm: "relaxed" | "simple";
+}
+
 /** What is checked on 25. */
 export interface ChecksSetting {
   readonly settings: AuthenticationSettings;
@@ -140,7 +146,7 @@ export interface Config {
   readonly checks: ChecksSetting | undefined;
   /** Absent: nothing is reported, and nothing read. */
   readonly reports: ReportsSetting | undefined;
-  readonly dkim: readonly KeySetting[];
+  readonly dkim: readonly SigningSetting[];
   /** As SmtpServer takes them. */
   readonly server: ServerOptions;
   readonly queue: { readonly minimumFree: number; readonly shared: SharedStoreSetting | undefined };
@@ -228,11 +234,7 @@ function build(read: ReadTables, hostname: string, folder: string): Config {
       ? checksSetting(tables.authentication, (read.lists.sender_policy ?? []) as readonly Lists["sender_policy"][], folder)
       : undefined,
     reports: reportsSetting(tables.reports, hostname, [...domains.local][0]),
-    dkim: ((read.lists.dkim ?? []) as readonly Lists["dkim"][]).map(({ domain, selector, key }) => ({
-      domain,
-      selector,
-      key: resolve(folder, key),
-    })),
+    dkim: ((read.lists.dkim ?? []) as readonly Lists["dkim"][]).map((table) => signingSetting(table, folder)),
     server: serverOptions(tables, hostname),
     queue: { minimumFree: tables.queue.minimum_free, shared: sharedStore(tables.queue, folder) },
     log: tables.log,
@@ -296,6 +298,11 @@ function oauthSetting(table: Tables["accounts.oauth"], folder: string): OauthSet
 
 function certificateSetting({ authorities, account }: Tables["accounts.certificates"], folder: string): CertificateSetting | undefined {
   return authorities === undefined ? undefined : { authorities: resolve(folder, authorities), account };
+}
+
+function signingSetting({ domain, selector, key, canonicalization }: Lists["dkim"], folder: string): SigningSetting {
+  const [headerForm, bodyForm] = canonicalization.split("/") as ["relaxed" | "simple", "relaxed" | "simple"];
+  return { domain, selector, key: resolve(folder, key), headerForm, bodyForm };
 }
 
 function checksSetting(table: Tables["authentication"], policies: readonly Lists["sender_policy"][], folder: string): ChecksSetting {

@@ -23,6 +23,13 @@ export type ReadResult =
     }
   | { readonly kind: "invalid"; readonly problems: readonly ConfigProblem[] };
 
+/** A key, and how it signs. */
+export interface DomainKey {
+  readonly key: DkimKey;
+  readonly headerForm: "relaxed" | "simple";
+  readonly bodyForm: "relaxed" | "simple";
+}
+
 /** What the other files hold that the configuration names. */
 export interface NamedFiles {
   /** PEM: who may issue certificates that clients log in with. */
@@ -32,7 +39,7 @@ export interface NamedFiles {
   /** Of the database that keeps the queue. */
   readonly storePassword?: string;
   /** Of [[dkim]], in its order. */
-  readonly keys: readonly DkimKey[];
+  readonly keys: readonly DomainKey[];
   /** Of authentication.seal_key. */
   readonly sealWith?: DkimKey;
 }
@@ -63,8 +70,8 @@ type NamedFilesResult =
 
 function readNamedFiles({ oauth, clientCertificates, queue, dkim, checks }: Config): NamedFilesResult {
   const problems: ConfigProblem[] = [];
-  const keys: DkimKey[] = [];
-  const files: { authorities?: string; clientSecret?: string; storePassword?: string; sealWith?: DkimKey; keys: DkimKey[] } = { keys };
+  const keys: DomainKey[] = [];
+  const files: { authorities?: string; clientSecret?: string; storePassword?: string; sealWith?: DkimKey; keys: DomainKey[] } = { keys };
   const read = (key: string, path: string, check: (text: string) => void): void => {
     const result = readText(path);
     if (result.kind === "unreadable") problems.push({ kind: "file", key, text: result.why });
@@ -100,8 +107,8 @@ function readNamedFiles({ oauth, clientCertificates, queue, dkim, checks }: Conf
       files.storePassword = secretIn(text, passwordFile);
     });
   }
-  for (const [i, { domain, selector, key }] of dkim.entries()) {
-    read(`dkim[${i}].key`, key, (text) => keys.push(new DkimKey({ domain, selector, privateKey: text })));
+  for (const [i, { domain, selector, key, headerForm, bodyForm }] of dkim.entries()) {
+    read(`dkim[${i}].key`, key, (text) => keys.push({ key: new DkimKey({ domain, selector, privateKey: text }), headerForm, bodyForm }));
   }
   const seal = checks?.seal;
   if (seal !== undefined) {

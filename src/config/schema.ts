@@ -286,6 +286,9 @@ const dkim = z
     domain: domain.describe("The domain that signs. Its keys sign for the domains below it too, unless those have keys of their own."),
     selector: domain.describe("Where the public key stands in DNS: `<selector>._domainkey.<domain>`."),
     key: text.describe("PEM file with the private key, as `postrider dkim new` makes it. Relative to this file."),
+    canonicalization: choice("relaxed/relaxed", "relaxed/simple", "simple/relaxed", "simple/simple")
+      .prefault("relaxed/relaxed")
+      .describe("What of header and body may change on the way without breaking the signature (RFC 6376 3.4); `simple` forgives nothing."),
   })
   .describe("Keys that sign what accounts submit, and reports made here. Several of one domain sign all at once. [docs/dkim.md](dkim.md).");
 

@@ -39,7 +39,7 @@ import { isOneOf } from "./own-endpoints.ts";
 import { type LocalDomains, RelayPolicy } from "./policy.ts";
 import { Reporting, type ReportOptions } from "./reports/reporting.ts";
 import { Settler } from "./settler.ts";
-import { Signers } from "./signers.ts";
+import { type DomainKey, Signers } from "./signers.ts";
 import type { Stores } from "./stores.ts";
 
 export interface RelayOptions {
@@ -59,7 +59,7 @@ export interface RelayOptions {
   /** What is told to others about the mail that comes in, and read of what they tell; absent: nothing. */
   readonly reports?: ReportOptions;
   /** Signs for their domains what accounts submit, and reports made here. */
-  readonly keys?: readonly DkimKey[];
+  readonly keys?: readonly DomainKey[];
   /** What is done with a From that is not the account's; refused where absent. */
   readonly submissionFrom?: FromRule;
   readonly server?: Partial<ServerOptions>;

@@ -6,16 +6,27 @@
  * 2. All keys of a domain sign, or the message is not sent.
  */
 import { domainKey } from "../mail/domain.ts";
+import type { Canonicalization } from "../message/dkim/canonical-body.ts";
 import type { DkimKey } from "../message/dkim/key.ts";
 import { DkimSigner } from "../message/dkim/signer.ts";
+
+/** A key of a domain. The forms of a domain's first key are those of all; relaxed where absent. */
+export interface DomainKey {
+  readonly key: DkimKey;
+  readonly headerForm?: Canonicalization;
+  readonly bodyForm?: Canonicalization;
+}
 
 export class Signers {
   readonly #byDomain = new Map<string, DkimSigner>();
 
-  constructor(keys: readonly DkimKey[]) {
-    for (const { domain } of keys) {
+  constructor(keys: readonly DomainKey[]) {
+    for (const { key, headerForm, bodyForm } of keys) {
+      const { domain } = key;
       if (this.#byDomain.has(domain)) continue;
-      this.#byDomain.set(domain, new DkimSigner({ keys: keys.filter((key) => key.domain === domain) }));
+      const own = keys.flatMap((one) => (one.key.domain === domain ? [one.key] : []));
+      const forms = { ...(headerForm === undefined ? {} : { headerForm }), ...(bodyForm === undefined ? {} : { bodyForm }) };
+      this.#byDomain.set(domain, new DkimSigner({ keys: own, ...forms }));
     }
   }
 

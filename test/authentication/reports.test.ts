@@ -81,7 +81,7 @@ async function scene(
   const relay = await startRelay(t, recipient.port, {
     dns: { servers: [dns.endpoint], timeout: 1000 },
     checks: { settings: defaultAuthenticationSettings, blockLists: [], exempt: [], timeout: 5000 },
-    keys: [key],
+    keys: [{ key }],
     reports: options,
     clock,
     ...more,

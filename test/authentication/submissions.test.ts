@@ -21,11 +21,12 @@ const keys = [
   new DkimKey({ domain: "example.test", selector: "r1", privateKey: pems.rsa }),
   new DkimKey({ domain: "example.test", selector: "e1", privateKey: pems.ed }),
 ];
+const domainKeys = keys.map((key) => ({ key }));
 const dns = tableDns(Object.fromEntries(keys.map((key) => [key.recordName, [{ TXT: keyRecordText(key) }]])));
 
 async function scene(t: TestContext, options: Partial<RelayOptions> = {}): Promise<{ relay: TestRelay; recipient: Recipient }> {
   const recipient = await startRecipient(t);
-  return { recipient, relay: await startRelay(t, recipient.port, { keys, ...options }) };
+  return { recipient, relay: await startRelay(t, recipient.port, { keys: domainKeys, ...options }) };
 }
 
 const status = ([first]: readonly RecipientResult[]): string =>
@@ -50,6 +51,18 @@ describe("signing", () => {
     assert.deepEqual(await verdicts(text), ["r1 pass", "e1 pass"]);
     assert.match(text, /^Date: /m);
     assert.match(text, /DKIM-Signature: [\s\S]*\bdate:[\s\S]*?\r\nReceived: from client\.test/);
+  });
+
+  test("in whatever form is asked for", async (t) => {
+    for (const headerForm of ["simple", "relaxed"] as const) {
+      for (const bodyForm of ["simple", "relaxed"] as const) {
+        const { relay, recipient } = await scene(t, { keys: keys.map((key) => ({ key, headerForm, bodyForm })) });
+        await submit(relay, "From:   alice@example.test\r\nSubject: x  y\r\n\r\nHello.  \r\n\r\n");
+        const { text } = await recipient.message(0);
+        assert.match(text, new RegExp(`c=${headerForm}/${bodyForm};`));
+        assert.deepEqual(await verdicts(text), ["r1 pass", "e1 pass"]);
+      }
+    }
   });
 
   test("8-bit content and lines that are too long are encoded anew, and then signed", async (t) => {
@@ -96,7 +109,7 @@ test("a report made here is signed as well", async (t) => {
   const recipient = await startRecipient(t, (address) =>
     address.startsWith("nobody@") ? { kind: "refuse", reply: reply(550, "5.1.1", "No such user"), why: "" } : accept,
   );
-  const relay = await startRelay(t, recipient.port, { keys });
+  const relay = await startRelay(t, recipient.port, { keys: domainKeys });
   await send(relay, "submission", { to: ["nobody@elsewhere.test"], content: "From: alice@example.test\r\nSubject: x\r\n\r\nx\r\n" });
   const { text, message } = await recipient.message(0);
   assert.equal(message.envelope.reversePath, null);
