@@ -68,6 +68,8 @@ export class ServerConnection implements StreamHandler {
   #stopping: Reply | undefined;
   #why = LEFT;
   #accepted = 0;
+  /** Told already, when it was decided: the session tells it again when it says it. */
+  #contentRefusal: Reply | undefined;
   #deadline: number;
 
   constructor(stream: ServerStream, kind: ListenerKind, id: string, context: ConnectionContext, onClosed: () => void) {
@@ -269,7 +271,7 @@ export class ServerConnection implements StreamHandler {
         this.#discard();
         return undefined;
       case "refused":
-        this.#tellRefused(event.command, event.reply, event.why ?? "");
+        if (event.reply !== this.#contentRefusal) this.#tellRefused(event.command, event.reply, event.why ?? "");
         return undefined;
       case "salt":
         return this.#logins.parametersOf(event.user).then((found) => {
@@ -340,6 +342,7 @@ export class ServerConnection implements StreamHandler {
   }
 
   #refuseContent(refusal: Refusal): void {
+    this.#contentRefusal = refusal.reply;
     this.#tellRefused("DATA", refusal.reply, refusal.why);
     this.#session.refuseContent(refusal.reply);
     this.#discard();

@@ -127,6 +127,10 @@ describe("From", () => {
     assert.ok(result !== undefined && "reply" in result);
     assert.equal(`${result.reply.code} ${result.reply.status}`, "550 5.7.1");
     assert.match(result.reply.text, /may not write as <boss@other\.test>/);
+    assert.deepEqual(
+      relay.events.flatMap((event) => (event.type === "refused" ? [event.why] : [])),
+      ["alice@example.test does not own <boss@other.test> in From: add it with `postrider user add --address`"],
+    );
     assert.equal(status(await submit(relay, "From: alice@example.test, boss@other.test\r\nSubject: x\r\n\r\nx\r\n")), "550 5.7.1");
     assert.equal(status(await submit(relay, several)), "550 5.6.0");
     assert.equal(status(await submit(relay, "From: <<>\r\n\r\nx\r\n")), "550 5.6.0");
