@@ -13,7 +13,7 @@ import { lockFolder } from "../database/index.ts";
 import type { EventSink } from "../mail/event.ts";
 import { ListenError, probeListen } from "../net/probe.ts";
 import { type CertificatePair, newTicketKeys, type ServerContext, serverContext } from "../net/tls-context.ts";
-import { type LoginOptions, openStores, Relay, type RelayOptions, type Stores } from "../relay/index.ts";
+import { type LoginOptions, openStores, Relay, type RelayOptions, type RetryOptions, type Stores } from "../relay/index.ts";
 import { eventLog } from "../telemetry/event-log.ts";
 import { createLogger, type Logger } from "../telemetry/logger.ts";
 import { keptCertificate, makeDataFolder } from "./data-folder.ts";
@@ -183,6 +183,20 @@ function checkOptions({ checks }: Config, { sealWith }: NamedFiles): Pick<RelayO
   return { checks: { settings, blockLists, exempt, timeout, ...(sealWith === undefined ? {} : { sealWith }) } };
 }
 
+function retryOptions({ retry, maxAge, reportMaxAge, delayNotice, retryOf }: Config["delivery"]): RetryOptions {
+  return {
+    intervals: retry,
+    giveUpAfter: maxAge,
+    giveUpReportsAfter: reportMaxAge,
+    tellDelayAfter: delayNotice === 0 ? "never" : delayNotice,
+    domains: retryOf.map(({ domain, intervals, max_age: giveUpAfter }) => ({
+      domain,
+      ...(intervals === undefined ? {} : { intervals }),
+      ...(giveUpAfter === undefined ? {} : { giveUpAfter }),
+    })),
+  };
+}
+
 function relayOptions({ config, context, stores, events, files }: Parts, listeners: readonly ListenSetting[]): RelayOptions {
   const { delivery } = config;
   const { ipv4, ipv6 } = delivery.source;
@@ -215,7 +229,7 @@ function relayOptions({ config, context, stores, events, files }: Parts, listene
     ...checkOptions(config, files),
     ...(config.reports === undefined ? {} : { reports: config.reports }),
     dns: config.dns,
-    retry: { intervals: delivery.retry, giveUpAfter: delivery.maxAge },
+    retry: retryOptions(delivery),
     events,
   };
 }

@@ -23,6 +23,7 @@ export function check(read: ReadTables, problems: Problems): void {
   checkQueue(read, problems);
   checkAuthentication(read, problems);
   checkDkim(read, problems);
+  checkRetries(read, problems);
   checkForwards(read, problems);
 }
 
@@ -46,6 +47,12 @@ function checkForwards(read: ReadTables, problems: Problems): void {
     if (tables.findIndex((one) => one.address !== undefined && mailboxKey(one.address) === mailboxKey(address)) < i) {
       problems.conflict(key, "this address has a [[forward]] already: name all of its targets there");
     }
+  }
+}
+
+function checkRetries(read: ReadTables, problems: Problems): void {
+  for (const [i, { intervals }] of (read.lists.retry ?? []).entries()) {
+    if (intervals?.length === 0) problems.conflict(`retry[${i}].intervals`, "expected at least one duration");
   }
 }
 

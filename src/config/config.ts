@@ -9,7 +9,7 @@
 import { resolve } from "node:path";
 import type { SignatureAlgorithm } from "../accounts/index.ts";
 import { type AuthenticationSettings, type CheckSettings, defaultCheckSettings, type Network } from "../authentication/index.ts";
-import type { Route } from "../delivery/route.ts";
+import type { DomainPattern, Route } from "../delivery/route.ts";
 import { isDomain } from "../mail/domain.ts";
 import type { ListenerKind } from "../mail/event.ts";
 import { type Mailbox, mailboxKey } from "../mail/mailbox.ts";
@@ -74,6 +74,15 @@ export interface DeliverySettings {
   readonly keepConnection: number;
   readonly retry: readonly number[];
   readonly maxAge: number;
+  readonly reportMaxAge: number;
+  /** 0: none is sent. */
+  readonly delayNotice: number;
+  /** What is other for some domains; the first match wins. */
+  readonly retryOf: readonly {
+    readonly domain: DomainPattern;
+    readonly intervals?: readonly number[] | undefined;
+    readonly max_age?: number | undefined;
+  }[];
 }
 
 /** What is reported to others, and read of theirs. */
@@ -225,6 +234,9 @@ function build(read: ReadTables, hostname: string, folder: string): Config {
       keepConnection: delivery.keep_connection,
       retry: delivery.retry,
       maxAge: delivery.max_age,
+      reportMaxAge: delivery.report_max_age,
+      delayNotice: delivery.delay_notice,
+      retryOf: (read.lists.retry ?? []) as readonly Lists["retry"][],
     },
     forwards: new Map(forwards.map(({ address, to, keep }) => [mailboxKey(address), { to, keep }])),
     srsDomain: domains.srs,

@@ -164,6 +164,10 @@ export const tables = {
         .prefault(["5m", "10m", "20m", "40m", "1h", "2h", "4h"])
         .describe("Waits between attempts; the last one repeats until `max_age`."),
       max_age: timeout.prefault("5d").describe("Messages that could not be delivered for so long are returned to their sender."),
+      report_max_age: timeout.prefault("1d").describe("Likewise for reports, which go to the postmaster then."),
+      delay_notice: duration
+        .prefault("4h")
+        .describe("After so long the sender is told, once, that a message is delayed, unless its NOTIFY says otherwise. `0s`: never."),
     })
     .describe("How mail goes out."),
   submission: z
@@ -300,6 +304,15 @@ const senderPolicy = z
   })
   .describe("What of `[authentication]` is otherwise for mail from one domain.");
 
+/** Of `[[retry]]`. */
+const retry = z
+  .strictObject({
+    domain: domainPattern.describe("Recipients' domains that this is for. The first match wins."),
+    intervals: list(timeout, "a list of durations").optional().describe("Instead of `delivery.retry`."),
+    max_age: timeout.optional().describe("Instead of `delivery.max_age`."),
+  })
+  .describe("When mail for some domains is tried again, where that is other than in `[delivery]`.");
+
 /** Of `[[forward]]`. */
 const forward = z
   .strictObject({
@@ -310,7 +323,7 @@ const forward = z
   .describe("Mail that goes on to others, with a reverse-path of ours (SRS), so that SPF passes for it there.");
 
 /** Lists of tables: `[[name]]`. */
-export const lists = { route, forward, dkim, sender_policy: senderPolicy } as const;
+export const lists = { route, retry, forward, dkim, sender_policy: senderPolicy } as const;
 
 export type Lists = { [K in keyof typeof lists]: z.output<(typeof lists)[K]> };
 export type Tables = { [K in keyof typeof tables]: z.output<(typeof tables)[K]> };

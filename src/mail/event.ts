@@ -87,6 +87,14 @@ export type MailEvent =
       readonly to: Mailbox;
       readonly failed: readonly Mailbox[];
     }
+  /** The sender was told of a delay, or of a success that it asked for. */
+  | {
+      readonly type: "reported";
+      readonly id: MessageId;
+      readonly report: MessageId;
+      readonly to: Mailbox;
+      readonly about: readonly { readonly recipient: Mailbox; readonly action: Outcome["action"] }[];
+    }
   | { readonly type: "dropped"; readonly id: MessageId; readonly why: string; readonly failed: readonly Mailbox[] }
   /** Every recipient is settled: the message is gone from the queue. */
   | { readonly type: "done"; readonly id: MessageId }

@@ -15,8 +15,8 @@ export type MessageId = string;
 export type Origin =
   | { readonly kind: "submission"; readonly account: string; readonly peer: string }
   | { readonly kind: "smtp"; readonly peer: string; readonly helo: string }
-  /** Made here: a bounce. `about` is the message it reports on. */
-  | { readonly kind: "bounce"; readonly about: MessageId }
+  /** Made here: a report. `about` is the message it reports on; `double`: that one was a report itself. */
+  | { readonly kind: "bounce"; readonly about: MessageId; readonly double?: boolean }
   | { readonly kind: "local" };
 
 /** What the queue takes in: complete, its trace header written. */

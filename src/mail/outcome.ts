@@ -34,14 +34,18 @@ export type Reason =
   | { readonly kind: "unknown"; readonly text: string; readonly at?: RemoteHost };
 
 export type Outcome =
-  | { readonly action: "delivered"; readonly at: RemoteHost; readonly reply: Reply }
+  /** `final`: into a mailbox, so that nobody after us will report it; else to a server that takes over the duty to report (RFC 3461). */
+  | { readonly action: "delivered"; readonly at: RemoteHost; readonly reply: Reply; readonly final?: true }
   /** Passed on to a host that gives no DSN. */
-  | { readonly action: "relayed"; readonly at: RemoteHost; readonly reply: Reply }
+  | { readonly action: "relayed"; readonly at: RemoteHost; readonly reply: Reply; readonly final?: never }
   | { readonly action: "expanded"; readonly to: readonly string[] }
   | { readonly action: "delayed"; readonly scope: Scope; readonly status: EnhancedStatus; readonly why: Reason }
   | { readonly action: "failed"; readonly scope: Scope; readonly status: EnhancedStatus; readonly why: Reason };
 
 export type Unfinished = Extract<Outcome, { action: "delayed" | "failed" }>;
+
+/** A server has taken it. */
+export type Done = Extract<Outcome, { action: "delivered" | "relayed" }>;
 
 export function isUnfinished(outcome: Outcome): outcome is Unfinished {
   return outcome.action === "delayed" || outcome.action === "failed";

@@ -9,7 +9,7 @@ import { isAddressLiteral } from "../mail/domain.ts";
 import type { OriginalRecipient, Recipient } from "../mail/envelope.ts";
 import { formatMailbox } from "../mail/mailbox.ts";
 import type { MessageId } from "../mail/message.ts";
-import type { Reason, RemoteHost, Unfinished } from "../mail/outcome.ts";
+import type { Done, Reason, RemoteHost, Unfinished } from "../mail/outcome.ts";
 import { describeReply } from "../mail/reply.ts";
 import { isAscii } from "../util/bytes.ts";
 import { FOLD_AT, formatDate } from "./trace.ts";
@@ -22,7 +22,7 @@ const WORD_LIMIT = 240;
 /** A recipient that a report tells about. */
 export interface ReportedRecipient {
   readonly recipient: Recipient;
-  readonly outcome: Unfinished;
+  readonly outcome: Unfinished | Done;
   /** When it was last tried; absent where it never was. Milliseconds since 1970 UTC, as are all times here. */
   readonly attempted?: number;
   /** Until when it is tried, where the outcome is `delayed`. */
@@ -63,10 +63,11 @@ function recipientFields(reported: ReportedRecipient, utf8: boolean): string {
   const type = isAscii(address) ? "rfc822" : "utf-8";
   text += field("Final-Recipient", typed({ type, address }, utf8), utf8);
   text += field("Action", outcome.action, utf8);
-  text += field("Status", outcome.status, utf8);
-  const host = hostOf(outcome.why);
+  const done = "reply" in outcome;
+  text += field("Status", done ? (outcome.reply.status ?? "2.0.0") : outcome.status, utf8);
+  const host = done ? outcome.at : hostOf(outcome.why);
   if (host !== undefined) text += field("Remote-MTA", `dns; ${remoteName(host)}`, utf8);
-  text += field("Diagnostic-Code", diagnosticCode(outcome.why), utf8);
+  text += field("Diagnostic-Code", done ? `smtp; ${describeReply(outcome.reply)}` : diagnosticCode(outcome.why), utf8);
   if (reported.attempted !== undefined) text += field("Last-Attempt-Date", formatDate(reported.attempted), utf8);
   if (outcome.action === "delayed" && reported.retryUntil !== undefined) {
     text += field("Will-Retry-Until", formatDate(reported.retryUntil), utf8);

@@ -6,7 +6,7 @@
  * 2. A server's own words stand by themselves, so that nobody takes them for ours.
  */
 import { formatMailbox } from "../mail/mailbox.ts";
-import type { Reason, Unfinished } from "../mail/outcome.ts";
+import type { Done, Reason, Unfinished } from "../mail/outcome.ts";
 import { describeReply } from "../mail/reply.ts";
 import type { EnhancedStatus } from "../mail/status.ts";
 import { foldText, hostOf, type ReportedRecipient, safeText } from "./delivery-status.ts";
@@ -26,11 +26,17 @@ export interface ReportTextOptions {
 
 /** The text, in lines that end in CRLF; it may hold any character that an address or a reply had. */
 export function reportText(options: ReportTextOptions): string {
-  const failed = options.recipients.filter((r) => r.outcome.action === "failed");
-  const delayed = options.recipients.filter((r) => r.outcome.action === "delayed");
+  const by = (action: ReportedRecipient["outcome"]["action"]) => options.recipients.filter(({ outcome }) => outcome.action === action);
   let text = paragraph(`This is the mail system at ${options.reportingMta}.`);
-  text += section(failed, "Your message could not be delivered to", "It will not be tried again.", options);
-  text += section(delayed, "Your message has not been delivered yet to", "You need not send it again: it is still being tried.", options);
+  text += section(by("failed"), "Your message could not be delivered to", "It will not be tried again.", options);
+  text += section(
+    by("delayed"),
+    "Your message has not been delivered yet to",
+    "You need not send it again: it is still being tried.",
+    options,
+  );
+  text += section(by("delivered"), "Your message was delivered to", "You asked to be told.", options);
+  text += section(by("relayed"), "Your message was handed on for", "The server that took it will not report any further.", options);
   const what = options.returned === "content" ? "The message itself is" : "The headers of your message are";
   return text + foldText(`Details for mail systems and the postmaster follow. ${what} attached.`, TEXT_WIDTH, "");
 }
@@ -46,18 +52,24 @@ function section(recipients: readonly ReportedRecipient[], lead: string, after: 
 function recipientText(reported: ReportedRecipient, options: ReportTextOptions): string {
   const { recipient, outcome } = reported;
   let text = `<${safeText(formatMailbox(recipient.mailbox), true)}>\r\n`;
+  if ("reply" in outcome) return `${text}${doneText(outcome)}\r\n`;
   text += indented(whatHappened(outcome.why));
   if (outcome.why.kind === "reply") text += indented(safeText(describeReply(outcome.why.reply), true), "      ");
   if (outcome.action === "delayed" && reported.retryUntil !== undefined) {
     text += indented(`It will be tried until ${formatDate(reported.retryUntil)}.`);
   }
-  const given = givenUp(reported, options.arrived);
+  const given = givenUp(outcome, reported.attempted, options.arrived);
   if (given !== undefined) text += indented(given);
   return `${text}${indented(advice(outcome, options))}\r\n`;
 }
 
+function doneText({ at, reply }: Done): string {
+  const said = indented(safeText(describeReply(reply), true), "      ");
+  return `${indented(`The server ${safeText(at.name, true)} took the message. It said:`)}${said}`;
+}
+
 /** A trouble that could have passed and did not: how long it was tried. */
-function givenUp({ outcome: { action, why }, attempted }: ReportedRecipient, arrived: number): string | undefined {
+function givenUp({ action, why }: Unfinished, attempted: number | undefined, arrived: number): string | undefined {
   const passing = why.kind === "reply" ? why.reply.code < 500 : why.kind === "connection" || why.kind === "unknown";
   if (action !== "failed" || !passing || attempted === undefined) return undefined;
   const hours = Math.round((attempted - arrived) / 3_600_000);

@@ -172,13 +172,19 @@ function reportHeader(options: DeliveryReport, encoding: string, smtpUtf8: boole
 }
 
 function subjectField(recipients: readonly ReportedRecipient[], smtpUtf8: boolean): string {
-  const title = recipients.every((r) => r.outcome.action === "delayed") ? "Delayed Mail" : "Undelivered Mail";
+  const title = titleOf(new Set(recipients.map(({ outcome }) => outcome.action)));
   const [first] = recipients;
   const address = first === undefined ? "" : safeText(formatMailbox(first.recipient.mailbox), true);
   const shown = recipients.length === 1 && (smtpUtf8 || isAscii(address));
   const about = shown ? address : `${recipients.length} ${recipients.length === 1 ? "address" : "addresses"}`;
   const text = `Subject: ${title}: ${about}`;
   return text.length > FOLD_AT ? `Subject: ${title}:\r\n ${about}` : text;
+}
+
+function titleOf(actions: ReadonlySet<string>): string {
+  if (actions.has("failed")) return "Undelivered Mail";
+  if (actions.has("delayed")) return "Delayed Mail";
+  return actions.has("relayed") ? "Relayed Mail" : "Delivered Mail";
 }
 
 /** Only a Message-ID that is one is repeated: it came from outside. */

@@ -140,10 +140,11 @@ export class Scheduler {
     // Rung while looking, or due by now: soon, but not at once, so that nothing can make it spin.
     if (this.#rung || wait <= REST_MS) return this.#rest(REST_MS);
     this.#state = "resting";
+    const until = clock.now() + wait;
     this.#callOff = clock.after(REST_MS, () => {
       if (this.#rung) return this.#look();
       this.#state = "asleep";
-      this.#callOff = clock.after(wait - REST_MS, () => this.#look());
+      this.#callOff = clock.after(Math.max(0, until - clock.now()), () => this.#look()); // the clock may have been set meanwhile
     });
   }
 

@@ -21,7 +21,6 @@ import type { DkimKey } from "../message/dkim/key.ts";
 import { dial } from "../net/dial.ts";
 import { createResolver, type Resolver } from "../net/resolver.ts";
 import type { ServerContext } from "../net/tls-context.ts";
-import { RetrySchedule, type RetryScheduleOptions } from "../queue/retry-schedule.ts";
 import { Scheduler } from "../queue/scheduler.ts";
 import type { StoreError } from "../queue/store.ts";
 import type { ListenAt, ServerOptions } from "../server/options.ts";
@@ -35,8 +34,10 @@ import type { CheckedArrival } from "./inspection/arrival-check.ts";
 import { type InspectorsOptions, inspectors } from "./inspection/inspectors.ts";
 import type { FromRule } from "./inspection/submission-check.ts";
 import { type Courier, QueueIntake } from "./intake.ts";
+import { Judge, type RetryOptions } from "./judge.ts";
 import { isOneOf } from "./own-endpoints.ts";
 import { type LocalDomains, RelayPolicy } from "./policy.ts";
+import { Reporter } from "./reporter.ts";
 import { Reporting, type ReportOptions } from "./reports/reporting.ts";
 import { Settler } from "./settler.ts";
 import { type DomainKey, Signers } from "./signers.ts";
@@ -65,7 +66,7 @@ export interface RelayOptions {
   readonly server?: Partial<ServerOptions>;
   readonly delivery?: Partial<DeliveryOptions>;
   readonly dns?: { readonly servers?: readonly string[]; readonly timeout?: number };
-  readonly retry?: RetryScheduleOptions;
+  readonly retry?: RetryOptions;
   readonly hand?: HandLimits;
   readonly events?: EventSink;
   readonly clock?: Clock;
@@ -192,12 +193,15 @@ export class Relay {
     const { hostname, stores, retry, domains } = this.#options;
     return new Settler({
       store: stores.queue,
-      schedule: new RetrySchedule(retry),
+      judge: new Judge(retry),
+      reporter: new Reporter({
+        hostname,
+        postmaster: postmasterOf(domains, hostname),
+        signers: this.#signers,
+        ...doubleBouncesOf(domains),
+      }),
       clock: this.#clock,
       events: this.#events,
-      hostname,
-      postmaster: postmasterOf(domains, hostname),
-      signers: this.#signers,
       onSettled: (message, recipients) => this.#settled(message, recipients),
     });
   }
@@ -301,4 +305,11 @@ function octetsInMemory({ content }: Pick<QueuedMessage, "content">): number {
 function postmasterOf({ local }: LocalDomains, hostname: string): Mailbox {
   const [home = hostname] = local;
   return { localPart: "postmaster", domain: home };
+}
+
+/** Who gets reports that could not be delivered: whoever reads what is for the postmaster here. */
+function doubleBouncesOf({ local, postmaster }: LocalDomains): { readonly doubleBounces?: Mailbox } {
+  const [home] = local;
+  if (postmaster !== undefined) return { doubleBounces: postmaster };
+  return home === undefined ? {} : { doubleBounces: { localPart: "postmaster", domain: home } };
 }

@@ -1,34 +1,25 @@
 /**
- * Turns outcomes into settlements, with the bounces they cause, and has them written.
+ * From outcomes to the queue: what is done leaves it, what failed causes a report, what was delayed waits.
  *
  * Rules
- * 1. An outcome and the bounce that it causes go into one commit.
- * 2. What came while the last commit was under way goes into the next one.
- * 3. A commit that fails is tried again until it succeeds; meanwhile the recipients stay leased. Only a fatal store ends that.
- * 4. Events are told after the commit.
+ * 1. Outcomes and the reports they cause are one commit; events are told after it.
+ * 2. What comes in meanwhile shares the next commit.
+ * 3. A commit that fails is tried again: what was sent must not be sent again for want of a note.
  */
-
 import type { Attempted } from "../delivery/delivery.ts";
 import type { EventSink, MailEvent } from "../mail/event.ts";
-import type { Mailbox } from "../mail/mailbox.ts";
 import type { NewMessage, QueuedMessage, QueuedRecipient } from "../mail/message.ts";
-import { describeReason, isUnfinished, type Outcome, type Unfinished } from "../mail/outcome.ts";
-import { inClass } from "../mail/status.ts";
-import type { RetrySchedule } from "../queue/retry-schedule.ts";
 import { type QueueStore, type Settlement, StoreError } from "../queue/store.ts";
 import { type Clock, seconds } from "../util/clock.ts";
-import { bounceFor } from "./bounce.ts";
-import type { Signers } from "./signers.ts";
+import type { Judge, Judged } from "./judge.ts";
+import type { Reporter } from "./reporter.ts";
 
 export interface SettlerOptions {
   readonly store: QueueStore;
-  readonly schedule: RetrySchedule;
+  readonly judge: Judge;
+  readonly reporter: Reporter;
   readonly clock: Clock;
   readonly events: EventSink;
-  readonly hostname: string;
-  readonly postmaster: Mailbox;
-  /** Sign reports. */
-  readonly signers?: Signers;
   /** Recipients of a message have left the hand. */
   onSettled(message: QueuedMessage, recipients: number): void;
 }
@@ -41,6 +32,8 @@ interface Entry {
 }
 
 const RETRY_AFTER = seconds(1);
+/** Milliseconds until a failure is looked at again of which no report could be made. */
+const POSTPONED_FOR = seconds(300);
 
 export class Settler {
   readonly #options: SettlerOptions;
@@ -53,8 +46,10 @@ export class Settler {
 
   /** Takes the outcomes of one attempt. */
   settle(message: QueuedMessage, attempted: readonly Attempted[]): void {
-    const judged = attempted.map((each) => this.#judge(message, each));
-    if (judged.some(({ kind }) => kind === "failed")) void this.#bounceAndAdd(message, judged);
+    const now = this.#options.clock.now();
+    const judged = attempted.map((each) => this.#options.judge.judge(message, each, now));
+    if (judged.some(({ report, outcome }) => report !== undefined || outcome.action === "failed"))
+      void this.#reportAndAdd(message, judged, now);
     else this.#add(message, judged, [], []);
   }
 
@@ -64,71 +59,32 @@ export class Settler {
     this.#push({ settlements, caused: [], events: [], settled: () => this.#options.onSettled(message, recipients.length) });
   }
 
-  async #bounceAndAdd(message: QueuedMessage, judged: readonly Judged[]): Promise<void> {
-    const { clock, hostname, postmaster, signers } = this.#options;
-    const now = clock.now();
-    const failures = judged.filter((each): each is Extract<Judged, { kind: "failed" }> => each.kind === "failed");
-    const failed = failures.map(({ attempted }) => attempted.recipient.mailbox);
+  async #reportAndAdd(message: QueuedMessage, judged: readonly Judged[], now: number): Promise<void> {
+    const { reporter, judge, events } = this.#options;
     try {
-      const reported = failures.map(({ attempted, outcome }) => ({ recipient: attempted.recipient, outcome, attempted: now }));
-      const bounce = await bounceFor(message, reported, { hostname, postmaster, now, ...(signers === undefined ? {} : { signers }) });
-      if (bounce.kind === "none") return this.#add(message, judged, [], [{ type: "dropped", id: message.id, why: bounce.why, failed }]);
-      this.#add(message, judged, [bounce.message], [{ type: "bounced", id: message.id, bounce: bounce.message.id, to: bounce.to, failed }]);
+      const made = await reporter.report(message, judged, now);
+      this.#add(message, judged, made.caused, made.events);
     } catch (error) {
-      // The report could not be made, such as for a body that cannot be read: nothing may be lost, so it stays in the queue.
-      const text = error instanceof Error ? error.message : String(error);
-      this.#options.events({ type: "trouble", where: `bounce of ${message.id}`, why: text });
-      this.#add(
-        message,
-        judged.map((each) => (each.kind === "failed" ? this.#postpone(message, each, text) : each)),
-        [],
-        [],
-      );
+      // Such as for a body that cannot be read: nothing may be lost, so it stays in the queue.
+      const why = error instanceof Error ? error.message : String(error);
+      events({ type: "trouble", where: `report on ${message.id}`, why });
+      const kept = judged.map((each) => (each.report === undefined ? each : postponed(each)));
+      this.#add(message, kept, [], []);
+
+      function postponed(each: Judged): Judged {
+        if (each.outcome.action === "failed") return judge.postpone(message, each, why, now + POSTPONED_FOR);
+        const { report: _, settlement, ...rest } = each;
+        return { ...rest, settlement: settlement.kind === "deferred" ? { ...settlement, delayTold: false } : settlement };
+      }
     }
   }
 
-  #postpone(message: QueuedMessage, failed: Extract<Judged, { kind: "failed" }>, why: string): Judged {
-    const { attempted } = failed;
-    const next = this.#options.clock.now() + seconds(300);
-    const last = `${describeReason(failed.outcome.why)}; no report could be made: ${why}`;
-    return { kind: "deferred", attempted, settlement: this.#deferral(message, attempted, next, last), next };
-  }
-
-  #judge(message: QueuedMessage, attempted: Attempted): Judged {
-    const { recipient, outcome } = attempted;
-    if (!isUnfinished(outcome)) return { kind: "finished", attempted };
-    if (outcome.action === "failed") return { kind: "failed", attempted, outcome };
-    const attempts = recipient.attempts + 1;
-    const next = this.#options.schedule.nextAttempt({
-      arrived: message.arrived,
-      attempts,
-      now: this.#options.clock.now(),
-      random: Math.random(),
-    });
-    if (next.kind === "expired") return { kind: "failed", attempted, outcome: expired(outcome) };
-    return {
-      kind: "deferred",
-      attempted,
-      settlement: this.#deferral(message, attempted, next.at, describeReason(outcome.why)),
-      next: next.at,
-    };
-  }
-
-  #deferral(message: QueuedMessage, { recipient }: Attempted, due: number, last: string): Settlement {
-    return { kind: "deferred", id: message.id, index: recipient.index, due, attempts: recipient.attempts + 1, last };
-  }
-
   #add(message: QueuedMessage, judged: readonly Judged[], caused: readonly NewMessage[], extra: readonly MailEvent[]): void {
-    const settlements = judged.map(
-      (each): Settlement =>
-        each.kind === "deferred" ? each.settlement : { kind: "finished", id: message.id, index: each.attempted.recipient.index },
-    );
+    const settlements = judged.map(({ settlement }) => settlement);
     const age = this.#options.clock.now() - message.arrived;
-    const events = judged.map((each): MailEvent => {
-      const { recipient } = each.attempted;
-      const outcome: Outcome = each.kind === "failed" ? each.outcome : each.attempted.outcome;
-      const next = each.kind === "deferred" ? { next: each.next } : {};
-      return { type: "attempted", id: message.id, recipient: recipient.mailbox, outcome, attempts: recipient.attempts + 1, age, ...next };
+    const events = judged.map(({ recipient, outcome, next }): MailEvent => {
+      const again = next === undefined ? {} : { next };
+      return { type: "attempted", id: message.id, recipient: recipient.mailbox, outcome, attempts: recipient.attempts + 1, age, ...again };
     });
     this.#push({ settlements, caused, events: [...events, ...extra], settled: () => this.#options.onSettled(message, judged.length) });
   }
@@ -169,15 +125,4 @@ export class Settler {
       }
     }
   }
-}
-
-type Judged =
-  | { readonly kind: "finished"; readonly attempted: Attempted }
-  | { readonly kind: "deferred"; readonly attempted: Attempted; readonly settlement: Settlement; readonly next: number }
-  | { readonly kind: "failed"; readonly attempted: Attempted; readonly outcome: Unfinished };
-
-/** RFC 3463 3.5: x.4.7, delivery time expired; the last reason stays. */
-function expired(outcome: Unfinished): Unfinished {
-  const status = outcome.status.endsWith(".0.0") ? "5.4.7" : inClass(5, outcome.status);
-  return { ...outcome, action: "failed", status };
 }

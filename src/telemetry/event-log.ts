@@ -105,6 +105,11 @@ export function eventFields(event: MailEvent): LogFields {
       };
     case "bounced":
       return { event: "bounced", id: event.id, bounce: event.bounce, to: formatMailbox(event.to), failed: addresses(event.failed) };
+    case "reported": {
+      const { id, report, to, about } = event;
+      const told = about.map(({ recipient, action }) => `${formatMailbox(recipient)} ${action}`);
+      return { event: "reported", id, report, to: formatMailbox(to), about: told };
+    }
     case "dropped":
       return { event: "dropped", id: event.id, why: event.why, failed: addresses(event.failed) };
     default: {

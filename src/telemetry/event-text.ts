@@ -55,6 +55,10 @@ function parts(event: MailEvent): [word: string, text: string] {
       return ["clear text", `to ${event.host}, TLS failed: ${event.why}`];
     case "bounced":
       return ["bounced", `${event.id} to ${formatMailbox(event.to)} as ${event.bounce}, could not reach ${named(event.failed)}`];
+    case "reported": {
+      const told = event.about.map(({ recipient, action }) => `${formatMailbox(recipient)} ${action}`).join(", ");
+      return ["reported", `${event.id} to ${formatMailbox(event.to)} as ${event.report}: ${told}`];
+    }
     case "dropped":
       return ["dropped", `${event.id} for ${named(event.failed)}: ${event.why}`];
     case "done":

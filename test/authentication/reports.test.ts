@@ -14,9 +14,9 @@ import { readDocument } from "../../src/relay/reports/received-reports.ts";
 import type { ReportOptions } from "../../src/relay/reports/reporting.ts";
 import { type Recipient, send, startRecipient, startRelay, type TestRelay } from "../../src/relay/testing.ts";
 import { latin1 } from "../../src/util/bytes.ts";
-import { systemClock } from "../../src/util/clock.ts";
 import { run } from "../e2e/processes.ts";
 import { startDnsServer, type Zone } from "../support/dns-server.ts";
+import { movableClock } from "../support/movable-clock.ts";
 import { tempFolder } from "../support/temp-folder.ts";
 
 const key = new DkimKey({ domain: "example.test", selector: "s1", privateKey: generateDkimKey("ed25519") });
@@ -40,34 +40,6 @@ const reports = (more: Partial<ReportOptions> = {}): ReportOptions => ({
   inbox: new Set(),
   ...more,
 });
-
-/** The day is over when a test says so. */
-function movableClock(): { clock: NonNullable<RelayOptions["clock"]>; forward(ms: number): void } {
-  let ahead = 0;
-  const timers = new Set<{ at: number; run: () => void }>();
-  const clock = {
-    now: () => systemClock.now() + ahead,
-    after: (ms: number, run: () => void) => {
-      const timer = { at: clock.now() + ms, run };
-      timers.add(timer);
-      const stop = systemClock.after(ms, () => fire(timer));
-      return () => {
-        stop();
-        timers.delete(timer);
-      };
-    },
-  };
-  const fire = (timer: { at: number; run: () => void }): void => {
-    if (timers.delete(timer)) timer.run();
-  };
-  return {
-    clock,
-    forward(ms) {
-      ahead += ms;
-      for (const timer of [...timers]) if (timer.at <= clock.now()) fire(timer);
-    },
-  };
-}
 
 async function scene(
   t: TestContext,
@@ -109,6 +81,7 @@ test("a day's mail is reported to the domains that ask, where they may be sent, 
   const { relay, recipient, forward } = await scene(t, reports(), { folder });
   await spoof(relay, "author.test");
   await recipient.message(0);
+  await relay.event("done");
   forward(DAY + 2 * 3_600_000);
   const sent = [await recipient.message(1), await recipient.message(2)];
   const to = sent.map(({ message }) => message.envelope.recipients.map(({ mailbox }) => `${mailbox.localPart}@${mailbox.domain}`).join());
