@@ -8,8 +8,10 @@
 import { resolve } from "node:path";
 import { type ControlServer, startControlServer } from "../admin/control-server.ts";
 import { administration } from "../admin/operations.ts";
+import type { Credentials } from "../client/credentials.ts";
 import { type Config, type ListenSetting, type NamedFiles, readCertificate } from "../config/index.ts";
 import { lockFolder } from "../database/index.ts";
+import type { Route } from "../delivery/route.ts";
 import type { EventSink } from "../mail/event.ts";
 import { ListenError, probeListen } from "../net/probe.ts";
 import { type CertificatePair, newTicketKeys, type ServerContext, serverContext } from "../net/tls-context.ts";
@@ -183,6 +185,10 @@ function checkOptions({ checks }: Config, { sealWith }: NamedFiles): Pick<RelayO
   return { checks: { settings, blockLists, exempt, timeout, ...(sealWith === undefined ? {} : { sealWith }) } };
 }
 
+function withLogin(route: Route, credentials: Credentials | undefined): Route {
+  return credentials === undefined || route.to.kind !== "host" ? route : { ...route, to: { ...route.to, credentials } };
+}
+
 function retryOptions({ retry, maxAge, reportMaxAge, delayNotice, retryOf }: Config["delivery"]): RetryOptions {
   return {
     intervals: retry,
@@ -207,7 +213,7 @@ function relayOptions({ config, context, stores, events, files }: Parts, listene
     certificate: context,
     logins: loginOptions(config, files),
     domains: config.domains,
-    routes: config.routes,
+    routes: config.routes.map((route, i) => withLogin(route, files.credentials[i])),
     forwards: config.forwards,
     ...(config.srsDomain === undefined ? {} : { srsDomain: config.srsDomain }),
     server: config.server,

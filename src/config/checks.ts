@@ -24,6 +24,7 @@ export function check(read: ReadTables, problems: Problems): void {
   checkAuthentication(read, problems);
   checkDkim(read, problems);
   checkRetries(read, problems);
+  checkLogins(read, problems);
   checkForwards(read, problems);
 }
 
@@ -47,6 +48,25 @@ function checkForwards(read: ReadTables, problems: Problems): void {
     if (tables.findIndex((one) => one.address !== undefined && mailboxKey(one.address) === mailboxKey(address)) < i) {
       problems.conflict(key, "this address has a [[forward]] already: name all of its targets there");
     }
+  }
+}
+
+function checkLogins(read: ReadTables, problems: Problems): void {
+  for (const [i, route] of (read.lists.route ?? []).entries()) {
+    const { to, tls, user, password_file: password, token_url: url, client_id: client, refresh_token_file: refresh } = route;
+    const key = `route[${i}]`;
+    const secrets = [password, url].filter((one) => one !== undefined).length;
+    if (to !== undefined && to.kind !== "host" && (user !== undefined || tls !== undefined)) {
+      problems.conflict(`${key}.to`, "tls and user are for a server, such as smtp://host:port");
+    }
+    if (to?.kind === "host" && to.tls !== undefined && tls !== undefined)
+      problems.conflict(`${key}.tls`, "the target says already how TLS is used");
+    if (user !== undefined && secrets !== 1) problems.conflict(`${key}.user`, "expected either password_file or token_url with it");
+    if (user === undefined && secrets > 0) problems.conflict(`${key}.user`, "expected with password_file or token_url");
+    if (url !== undefined && (client === undefined || refresh === undefined)) {
+      problems.conflict(`${key}.token_url`, "expected client_id and refresh_token_file with it");
+    }
+    if (user !== undefined && tls === "none") problems.conflict(`${key}.tls`, "a password is not sent without TLS");
   }
 }
 

@@ -96,6 +96,15 @@ export interface ReportsSetting {
   readonly inbox: ReadonlySet<string>;
 }
 
+/** As whom a route logs in; its secrets are in files, absolute paths. */
+export interface LoginSetting {
+  readonly user: string;
+  readonly passwordFile: string | undefined;
+  readonly token:
+    | { readonly url: string; readonly clientId: string; readonly clientSecretFile: string | undefined; readonly refreshTokenFile: string }
+    | undefined;
+}
+
 /** A key to sign with. */
 export interface KeySetting {
   readonly domain: string;
@@ -149,6 +158,8 @@ export interface Config {
   readonly srsDomain: string | undefined;
   /** In the order of the file: the first match wins. */
   readonly routes: readonly Route[];
+  /** As whom each of the routes logs in. */
+  readonly logins: readonly (LoginSetting | undefined)[];
   /** What is done with a From that is not the account's. */
   readonly submissionFrom: "owned" | "rewrite" | "allow";
   /** Absent: what comes in on 25 is not checked. */
@@ -203,6 +214,7 @@ function machineName({ machineName: name }: ParseOptions): string | undefined {
 function build(read: ReadTables, hostname: string, folder: string): Config {
   const tables = read.tables as Tables;
   const { domains, dns, delivery, limits } = tables;
+  const routes = (read.lists.route ?? []) as readonly RouteTable[];
   const forwards = (read.lists.forward ?? []) as readonly Lists["forward"][];
   return {
     hostname,
@@ -240,7 +252,8 @@ function build(read: ReadTables, hostname: string, folder: string): Config {
     },
     forwards: new Map(forwards.map(({ address, to, keep }) => [mailboxKey(address), { to, keep }])),
     srsDomain: domains.srs,
-    routes: (read.lists.route ?? []) as readonly RouteTable[],
+    routes: routes.map(routeSetting),
+    logins: routes.map((table) => loginSetting(table, folder)),
     submissionFrom: tables.submission.from,
     checks: tables.authentication.check
       ? checksSetting(tables.authentication, (read.lists.sender_policy ?? []) as readonly Lists["sender_policy"][], folder)
@@ -310,6 +323,31 @@ function oauthSetting(table: Tables["accounts.oauth"], folder: string): OauthSet
 
 function certificateSetting({ authorities, account }: Tables["accounts.certificates"], folder: string): CertificateSetting | undefined {
   return authorities === undefined ? undefined : { authorities: resolve(folder, authorities), account };
+}
+
+function routeSetting({ domain, from, to, tls, verify, user }: RouteTable): Route {
+  const match = from === undefined ? { domain } : { domain, from };
+  if (to.kind !== "host") return { ...match, to };
+  const mode = to.tls ?? tls ?? (user === undefined ? undefined : "required");
+  return { ...match, to: { ...to, ...(mode === undefined ? {} : { tls: mode }), ...(verify === undefined ? {} : { verify }) } };
+}
+
+function loginSetting(table: RouteTable, folder: string): LoginSetting | undefined {
+  const {
+    user,
+    password_file: passwordFile,
+    token_url: url,
+    client_id: clientId,
+    client_secret_file: secret,
+    refresh_token_file: refresh,
+  } = table;
+  if (user === undefined) return undefined;
+  const path = (file: string | undefined): string | undefined => (file === undefined ? undefined : resolve(folder, file));
+  const token =
+    url === undefined || clientId === undefined || refresh === undefined
+      ? undefined
+      : { url: url.href, clientId, clientSecretFile: path(secret), refreshTokenFile: resolve(folder, refresh) };
+  return { user, passwordFile: path(passwordFile), token };
 }
 
 function signingSetting({ domain, selector, key, canonicalization }: Lists["dkim"], folder: string): SigningSetting {

@@ -8,7 +8,7 @@
 
 import { z } from "zod";
 import { type Knowledge, parseNetwork } from "../authentication/index.ts";
-import type { DomainPattern, NextHop } from "../delivery/route.ts";
+import type { DomainPattern, NextHop, SenderPattern } from "../delivery/route.ts";
 import { domainKey, isDomain, toAscii } from "../mail/domain.ts";
 import { type Mailbox, mailboxKey, parseMailbox } from "../mail/mailbox.ts";
 import { canonicalAddress, type Endpoint, formatEndpoint, isLoopback, parseEndpoint } from "../net/address.ts";
@@ -179,15 +179,33 @@ export const domainPattern = kind(
 );
 
 export const routeTarget = kind(
-  '"mx", or a server as "smtp://host:port"',
+  '"mx", "smtp://host:port", "smtps://host:port", "lmtp://host:port", "lmtp:///socket", "maildir:/folder", "discard" or "hold"',
   ofText((value): NextHop | undefined => {
-    if (value === "mx") return { kind: "mx" };
-    if (!value.startsWith("smtp://")) return undefined;
-    const endpoint = parseEndpoint(value.slice("smtp://".length), 25);
+    if (value === "mx" || value === "discard" || value === "hold") return { kind: value };
+    if (value.startsWith("maildir:/")) return { kind: "maildir", folder: value.slice("maildir:".length) };
+    const [, scheme = "", rest = ""] = /^(smtp|smtps|lmtp):\/\/(.+)$/.exec(value) ?? [];
+    const terms = scheme === "smtps" ? { tls: "implicit" as const } : scheme === "lmtp" ? { protocol: "lmtp" as const } : {};
+    if (rest.startsWith("/")) return scheme === "lmtp" ? { kind: "host", host: rest, port: 0, protocol: "lmtp", tls: "none" } : undefined;
+    const endpoint = parseEndpoint(rest, scheme === "smtps" ? 465 : scheme === "lmtp" ? 24 : 25);
     if (endpoint === undefined || endpoint.port === 0) return undefined;
     const address = canonicalAddress(endpoint.host);
     if (address === undefined && (!isDomain(endpoint.host) || isAddressLike(endpoint.host))) return undefined;
-    return { kind: "host", host: address ?? domainKey(endpoint.host), port: endpoint.port };
+    return { kind: "host", host: address ?? domainKey(endpoint.host), port: endpoint.port, ...terms };
+  }),
+);
+
+export const senderPattern = kind(
+  'an address, a domain name, "*.example.test", "*" for any, or "<>"',
+  ofText((value): SenderPattern | undefined => {
+    if (value === "<>") return { kind: "null" };
+    if (value === "*") return { kind: "any" };
+    if (value.includes("@")) {
+      const parsed = parseMailbox(value);
+      return parsed === undefined ? undefined : { kind: "mailbox", key: mailboxKey(parsed) };
+    }
+    const below = value.startsWith("*.");
+    const name = below ? value.slice(2) : value;
+    return isDomain(name) ? { kind: below ? "below" : "exact", domain: domainKey(name) } : undefined;
   }),
 );
 

@@ -8,9 +8,11 @@
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { dirname, resolve } from "node:path";
+import type { Credentials } from "../client/credentials.ts";
+import { refreshedToken } from "../client/refresh-token.ts";
 import { DkimKey } from "../message/dkim/key.ts";
 import { CertificateError, type CertificatePair, checkAuthorities, checkCertificate } from "../net/tls-context.ts";
-import { type Config, parseConfig, type TlsSetting } from "./config.ts";
+import { type Config, type LoginSetting, parseConfig, type TlsSetting } from "./config.ts";
 import type { ConfigProblem } from "./problem.ts";
 
 export type ReadResult =
@@ -38,6 +40,8 @@ export interface NamedFiles {
   readonly clientSecret?: string;
   /** Of the database that keeps the queue. */
   readonly storePassword?: string;
+  /** Of [[route]], in its order. */
+  readonly credentials: readonly (Credentials | undefined)[];
   /** Of [[dkim]], in its order. */
   readonly keys: readonly DomainKey[];
   /** Of authentication.seal_key. */
@@ -68,10 +72,20 @@ type NamedFilesResult =
   | { readonly kind: "ok"; readonly files: NamedFiles }
   | { readonly kind: "invalid"; readonly problems: readonly ConfigProblem[] };
 
-function readNamedFiles({ oauth, clientCertificates, queue, dkim, checks }: Config): NamedFilesResult {
+function readNamedFiles({ oauth, clientCertificates, queue, dkim, checks, logins }: Config): NamedFilesResult {
   const problems: ConfigProblem[] = [];
   const keys: DomainKey[] = [];
-  const files: { authorities?: string; clientSecret?: string; storePassword?: string; sealWith?: DkimKey; keys: DomainKey[] } = { keys };
+  const files: {
+    authorities?: string;
+    clientSecret?: string;
+    storePassword?: string;
+    sealWith?: DkimKey;
+    keys: DomainKey[];
+    credentials: (Credentials | undefined)[];
+  } = {
+    keys,
+    credentials: [],
+  };
   const read = (key: string, path: string, check: (text: string) => void): void => {
     const result = readText(path);
     if (result.kind === "unreadable") problems.push({ kind: "file", key, text: result.why });
@@ -110,6 +124,7 @@ function readNamedFiles({ oauth, clientCertificates, queue, dkim, checks }: Conf
   for (const [i, { domain, selector, key, headerForm, bodyForm }] of dkim.entries()) {
     read(`dkim[${i}].key`, key, (text) => keys.push({ key: new DkimKey({ domain, selector, privateKey: text }), headerForm, bodyForm }));
   }
+  for (const [i, login] of logins.entries()) files.credentials.push(login === undefined ? undefined : credentialsOf(login, i, read));
   const seal = checks?.seal;
   if (seal !== undefined) {
     read("authentication.seal_key", seal.key, (text) => {
@@ -117,6 +132,30 @@ function readNamedFiles({ oauth, clientCertificates, queue, dkim, checks }: Conf
     });
   }
   return problems.length === 0 ? { kind: "ok", files } : { kind: "invalid", problems };
+}
+
+type Read = (key: string, path: string, check: (text: string) => void) => void;
+
+/** A token is asked for when it is needed. */
+function credentialsOf({ user, passwordFile, token }: LoginSetting, i: number, read: Read): Credentials {
+  const first = (key: string, path: string | undefined): string | undefined => {
+    let secret: string | undefined;
+    if (path !== undefined) {
+      read(`route[${i}].${key}`, path, (text) => {
+        secret = secretIn(text, path);
+      });
+    }
+    return secret;
+  };
+  if (token === undefined) {
+    const password = first("password_file", passwordFile);
+    return { user, ...(password === undefined ? {} : { password }) };
+  }
+  const { url, clientId } = token;
+  const clientSecret = first("client_secret_file", token.clientSecretFile);
+  const refreshToken = first("refresh_token_file", token.refreshTokenFile) ?? "";
+  const secret = clientSecret === undefined ? {} : { clientSecret };
+  return { user, token: refreshedToken({ url, clientId, refreshToken, ...secret }) };
 }
 
 /** The file's first line. */

@@ -24,6 +24,7 @@ import {
   postgresUrl,
   recipientPattern,
   routeTarget,
+  senderPattern,
   size,
   text,
   timeout,
@@ -280,9 +281,24 @@ export const tables = {
 export const route = z
   .strictObject({
     domain: domainPattern.describe("Recipients' domains that go this way."),
-    to: routeTarget.describe("`mx` looks up the domain's servers; else the next server."),
+    from: senderPattern.optional().describe("Only for these senders (MAIL FROM): an address, a domain, or `<>`."),
+    to: routeTarget.describe(
+      "`mx` looks up the domain's servers. A server: `smtp://`, `smtps://` (TLS from the first byte), `lmtp://` (also a unix socket). `maildir:/var/mail/{domain}/{local}` is a folder here. `discard` forgets; `hold` leaves in the queue.",
+    ),
+    tls: choice("opportunistic", "required", "none")
+      .optional()
+      .describe("STARTTLS: where it is offered, always, or never. Absent: where it is offered, and always with a login."),
+    verify: flag.optional().describe("Checks the server's certificate. Absent: with a login."),
+    user: text.optional().describe("Logs in as. All mechanisms that the server offers are tried, the strongest first."),
+    password_file: text.optional().describe("File whose first line is the password. Relative to this file."),
+    token_url: webAddress
+      .optional()
+      .describe("Instead of a password: where access tokens come from (OAuth2, RFC 6749 6), for OAUTHBEARER and XOAUTH2."),
+    client_id: text.optional().describe("As whom it is asked."),
+    client_secret_file: text.optional().describe("File whose first line is the secret for that, where there is one."),
+    refresh_token_file: text.optional().describe("File whose first line is the refresh token."),
   })
-  .describe("Where mail goes, by the recipient's domain. The first match wins; without one: `mx`.");
+  .describe("Where mail goes, by its envelope. The first match wins; without one: `mx`. [docs/routes.md](routes.md).");
 
 /** Of `[[dkim]]`. */
 const dkim = z

@@ -6,14 +6,16 @@
  * 2. Every recipient handed in gets one outcome, or is handed back untried when it stops.
  */
 
+import type { Mailbox } from "../mail/mailbox.ts";
 import type { QueuedMessage, QueuedRecipient } from "../mail/message.ts";
 import { describeHost, type Outcome, type Unfinished } from "../mail/outcome.ts";
+import { reply } from "../mail/reply.ts";
 import type { Resolver } from "../net/resolver.ts";
 import type { Dial } from "../util/byte-stream.ts";
 import { type Clock, systemClock } from "../util/clock.ts";
 import { Gate } from "../util/gate.ts";
 import { Destination } from "./destination.ts";
-import { hostsFor, type TargetHost } from "./hosts.ts";
+import { hostsFor, type RemoteHop, type TargetHost } from "./hosts.ts";
 import { type HostLink, type Job, openLink } from "./link.ts";
 import { type DeliveryOptions, defaultDeliveryOptions } from "./options.ts";
 import { delayedHere, failedHere, outcomeOfError } from "./outcomes.ts";
@@ -36,9 +38,14 @@ export interface DeliveryParts {
   isOwnEndpoint(address: string, port: number): boolean;
   /** Takes recipients back untried, for a minute or so: their destination does not move. */
   giveBack(message: QueuedMessage, recipients: readonly QueuedRecipient[]): void;
+  /** Writes into a Maildir; `folder` as the route has it. Never rejects. */
+  readonly maildir?: (folder: string, message: QueuedMessage, mailbox: Mailbox) => Promise<Outcome>;
   /** A TLS handshake failed; the session went on in clear. */
   onFallback(host: string, why: string): void;
 }
+
+/** A next hop that is this machine. */
+type LocalHop = Exclude<NextHop, RemoteHop>;
 
 interface Task extends Job {
   readonly group: readonly QueuedRecipient[];
@@ -64,6 +71,10 @@ export class Delivery {
   /** Makes an attempt for each of the message's recipients; `settle` hears each group of them as it is done. */
   deliver(message: QueuedMessage, settle: (attempted: readonly Attempted[]) => void): void {
     for (const { key, hop, domain, recipients } of this.#groups(message)) {
+      if (hop.kind !== "mx" && hop.kind !== "host") {
+        void this.#deliverHere(hop, message, recipients).then(settle);
+        continue;
+      }
       const destination = this.#destination(key, hop, domain);
       for (let i = 0; i < recipients.length; i += this.#options.maxRecipients) {
         const group = recipients.slice(i, i + this.#options.maxRecipients);
@@ -75,6 +86,20 @@ export class Delivery {
         });
       }
     }
+  }
+
+  async #deliverHere(hop: LocalHop, message: QueuedMessage, recipients: readonly QueuedRecipient[]): Promise<readonly Attempted[]> {
+    return Promise.all(recipients.map(async (recipient) => ({ recipient, outcome: await this.#outcomeHere(hop, message, recipient) })));
+  }
+
+  async #outcomeHere(hop: LocalHop, message: QueuedMessage, { mailbox }: QueuedRecipient): Promise<Outcome> {
+    if (hop.kind === "hold")
+      return { action: "delayed", scope: "recipient", status: "4.0.0", why: { kind: "local", text: "held by its route" }, held: true };
+    if (hop.kind === "discard")
+      return { action: "delivered", at: { name: "discard", port: 0 }, reply: reply(250, "2.0.0", "Discarded by its route") };
+    const { maildir } = this.#parts;
+    if (maildir === undefined) return delayedHere("4.3.5", "no Maildir can be written to here", "recipient");
+    return maildir(hop.folder, message, mailbox);
   }
 
   /** Cuts what is still under way; it settles as lost, or as unknown. */
@@ -107,7 +132,7 @@ export class Delivery {
     const groups = new Map<string, { key: string; hop: NextHop; domain: string; recipients: QueuedRecipient[] }>();
     for (const recipient of message.recipients) {
       const { domain } = recipient.mailbox;
-      const hop = routeFor(this.#parts.routes, domain);
+      const hop = routeFor(this.#parts.routes, domain, message.envelope.reversePath);
       const key = destinationKey(hop, domain);
       const group = groups.get(key);
       if (group === undefined) groups.set(key, { key, hop, domain, recipients: [recipient] });
@@ -116,7 +141,7 @@ export class Delivery {
     return groups.values();
   }
 
-  #destination(key: string, hop: NextHop, domain: string): Destination<Task> {
+  #destination(key: string, hop: RemoteHop, domain: string): Destination<Task> {
     const known = this.#destinations.get(key);
     if (known !== undefined) return known;
     const { maxConnections, initialConnections, maxMessagesPerConnection, keepIdle } = this.#options;
@@ -136,7 +161,7 @@ export class Delivery {
   }
 
   /** A session at the first address that gives one. */
-  async #open(hop: NextHop, domain: string): Promise<HostLink | Unfinished> {
+  async #open(hop: RemoteHop, domain: string): Promise<HostLink | Unfinished> {
     try {
       const { resolver, isOwnName, isOwnEndpoint, random } = this.#parts;
       const { families, port, maxAddresses } = this.#options;
@@ -161,11 +186,11 @@ export class Delivery {
     for (const destination of this.#destinations.values()) if (destination.dropIdle()) return;
   }
 
-  async #try(target: TargetHost, hop: NextHop): Promise<HostLink | Unfinished> {
+  async #try(target: TargetHost, hop: RemoteHop): Promise<HostLink | Unfinished> {
     if (this.#gate.full) this.#makePlace();
     await this.#gate.enter();
     try {
-      const link = await openLink(target, {
+      const link = await openLink(target, hop, {
         delivery: this.#options,
         dial: this.#parts.dial,
         clock: this.#clock,

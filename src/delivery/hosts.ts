@@ -10,7 +10,10 @@ import { addressOfLiteral, domainKey } from "../mail/domain.ts";
 import type { Unfinished } from "../mail/outcome.ts";
 import type { EnhancedStatus } from "../mail/status.ts";
 import type { Families, MxRecord, Resolver } from "../net/resolver.ts";
-import type { NextHop } from "./route.ts";
+import type { HostHop } from "./route.ts";
+
+/** A next hop that is reached by a connection. */
+export type RemoteHop = HostHop | { readonly kind: "mx" };
 
 /** One address to connect to. */
 export interface TargetHost {
@@ -35,8 +38,13 @@ export interface HostsOptions {
   readonly random?: () => number;
 }
 
-export async function hostsFor(hop: NextHop, domain: string, options: HostsOptions): Promise<Hosts> {
-  if (hop.kind === "host") return addressesOf([hop.host], hop.port, options, false);
+export async function hostsFor(hop: RemoteHop, domain: string, options: HostsOptions): Promise<Hosts> {
+  if (hop.kind === "host") {
+    const { host, port } = hop;
+    return host.startsWith("/")
+      ? { kind: "hosts", hosts: [{ name: host, address: host, port }] }
+      : addressesOf([host], port, options, false);
+  }
   const literal = addressOfLiteral(domain);
   if (literal !== undefined) return addressesOf([literal], options.port, options, false);
   const answer = await options.resolver.mx(domain);

@@ -19,7 +19,7 @@ import type { RecipientResult } from "../protocol/client-session.ts";
 import type { Dial } from "../util/byte-stream.ts";
 import type { Clock } from "../util/clock.ts";
 import type { Link } from "./destination.ts";
-import type { TargetHost } from "./hosts.ts";
+import type { RemoteHop, TargetHost } from "./hosts.ts";
 import type { DeliveryOptions } from "./options.ts";
 import { delayedHere, failedHere, outcomeOf } from "./outcomes.ts";
 
@@ -44,7 +44,7 @@ export interface LinkOptions {
 }
 
 /** Rejects with an SmtpError. */
-export async function openLink(target: TargetHost, options: LinkOptions): Promise<HostLink> {
+export async function openLink(target: TargetHost, hop: RemoteHop, options: LinkOptions): Promise<HostLink> {
   const { hostname, timeouts, sourceIPv4, sourceIPv6 } = options.delivery;
   const source = target.address.includes(":") ? sourceIPv6 : sourceIPv4;
   const common = {
@@ -52,20 +52,28 @@ export async function openLink(target: TargetHost, options: LinkOptions): Promis
     port: target.port,
     name: hostname,
     tlsName: target.name,
-    verify: false,
+    ...termsOf(hop),
     timeouts,
     dial: options.dial,
     clock: options.clock,
     signal: options.signal,
     ...(source === undefined ? {} : { localAddress: source }),
   };
+  const tls = hop.kind === "host" ? (hop.tls ?? "opportunistic") : "opportunistic";
   try {
-    return await open({ ...common, tls: "opportunistic" }, target, options.onClosed);
+    return await open({ ...common, tls }, target, options.onClosed);
   } catch (error) {
-    if (!(error instanceof SmtpError) || error.phase !== "handshake") throw error;
+    if (tls !== "opportunistic" || !(error instanceof SmtpError) || error.phase !== "handshake") throw error;
     options.onFallback(target, error.why);
     return open({ ...common, tls: "none" }, target, options.onClosed);
   }
+}
+
+/** Who is logged in to is checked: a password is for nobody else. */
+function termsOf(hop: RemoteHop): Pick<ConnectionOptions, "verify" | "protocol" | "credentials"> {
+  if (hop.kind === "mx") return { verify: false };
+  const { credentials, protocol = "smtp", verify = credentials !== undefined } = hop;
+  return { verify, protocol, ...(credentials === undefined ? {} : { credentials }) };
 }
 
 /** `onClosed` is called for a link that was handed out, and for no other. */
@@ -73,15 +81,19 @@ async function open(options: ConnectionOptions, target: TargetHost, onClosed: ()
   let handedOut = false;
   const connection = await SmtpConnection.open({ ...options, onClosed: () => handedOut && onClosed() });
   handedOut = true;
-  return new HostLink(connection, target);
+  return new HostLink(connection, target, options.protocol === "lmtp");
 }
 
 export class HostLink implements Link<Job> {
   readonly at: RemoteHost;
   readonly #connection: SmtpConnection;
 
-  constructor(connection: SmtpConnection, target: TargetHost) {
+  /** What it has taken is in the mailbox. */
+  readonly #final: boolean;
+
+  constructor(connection: SmtpConnection, target: TargetHost, final = false) {
     this.#connection = connection;
+    this.#final = final;
     const { tls } = connection;
     this.at = {
       name: target.name,
@@ -140,7 +152,7 @@ export class HostLink implements Link<Job> {
       prepared.map((each) =>
         isMisfit(each)
           ? failedHere(each.status, each.text, "recipient")
-          : outcomeOf(results[next++] as RecipientResult, this.at, capabilities.dsn),
+          : outcomeOf(results[next++] as RecipientResult, this.at, { dsn: capabilities.dsn, final: this.#final }),
       ),
     );
     return true;

@@ -20,10 +20,15 @@ const scopes: Partial<Readonly<Record<ClientState, Scope>>> = {
   rcpt: "recipient",
 };
 
-/** `dsn`: the next hop takes over the duty to report. */
-export function outcomeOf(result: RecipientResult, at: RemoteHost, dsn: boolean): Outcome {
+/** `dsn`: the next hop takes over the duty to report. `final`: what it has taken is in the mailbox. */
+export function outcomeOf(
+  result: RecipientResult,
+  at: RemoteHost,
+  { dsn, final }: { readonly dsn: boolean; readonly final: boolean },
+): Outcome {
   switch (result.kind) {
     case "accepted":
+      if (final) return { action: "delivered", at, reply: result.reply, final };
       return { action: dsn ? "delivered" : "relayed", at, reply: result.reply };
     case "refused":
       return refused(result.reply, result.state, at);

@@ -39,8 +39,9 @@ export type Outcome =
   /** Passed on to a host that gives no DSN. */
   | { readonly action: "relayed"; readonly at: RemoteHost; readonly reply: Reply; readonly final?: never }
   | { readonly action: "expanded"; readonly to: readonly string[] }
-  | { readonly action: "delayed"; readonly scope: Scope; readonly status: EnhancedStatus; readonly why: Reason }
-  | { readonly action: "failed"; readonly scope: Scope; readonly status: EnhancedStatus; readonly why: Reason };
+  /** `held`: on purpose, by whoever runs this: it does not grow old by it. */
+  | { readonly action: "delayed"; readonly scope: Scope; readonly status: EnhancedStatus; readonly why: Reason; readonly held?: true }
+  | { readonly action: "failed"; readonly scope: Scope; readonly status: EnhancedStatus; readonly why: Reason; readonly held?: never };
 
 export type Unfinished = Extract<Outcome, { action: "delayed" | "failed" }>;
 

@@ -71,6 +71,7 @@ export class Judge {
   judge(message: QueuedMessage, { recipient, outcome }: Attempted, now: number): Judged {
     if (!isUnfinished(outcome)) return this.#done(message, recipient, outcome, now);
     if (outcome.action === "failed") return this.#failed(message, recipient, outcome, now);
+    if (outcome.held === true) return held(message, recipient, outcome, now);
     const begun = beginOf(message);
     const schedule = this.#scheduleFor(message, recipient);
     const attempts = recipient.attempts + 1;
@@ -137,6 +138,13 @@ export class Judge {
   }
 }
 
+/** Looked at again now and then, in case its route is another by now; not an attempt. */
+function held({ id }: QueuedMessage, recipient: QueuedRecipient, outcome: Unfinished, now: number): Judged {
+  const due = now + hours(1);
+  const { index, attempts } = recipient;
+  return { recipient, outcome, next: due, settlement: { kind: "deferred", id, index, due, attempts, last: describeReason(outcome.why) } };
+}
+
 /** RFC 4865 4.1: what was held for its sender has waited for nobody. */
 function beginOf({ arrived, envelope }: QueuedMessage): number {
   return Math.max(arrived, envelope.holdUntil ?? 0);
@@ -154,5 +162,5 @@ function wants({ notify }: QueuedRecipient, on: NotifyOn): boolean {
 /** RFC 3463 3.5: x.4.7, delivery time expired; the last reason stays. */
 function expired(outcome: Unfinished): Unfinished {
   const status = outcome.status.endsWith(".0.0") ? "5.4.7" : inClass(5, outcome.status);
-  return { ...outcome, action: "failed", status };
+  return { action: "failed", scope: outcome.scope, status, why: outcome.why };
 }

@@ -35,6 +35,7 @@ import { type InspectorsOptions, inspectors } from "./inspection/inspectors.ts";
 import type { FromRule } from "./inspection/submission-check.ts";
 import { type Courier, QueueIntake } from "./intake.ts";
 import { Judge, type RetryOptions } from "./judge.ts";
+import { Maildirs } from "./maildir.ts";
 import { isOneOf } from "./own-endpoints.ts";
 import { type LocalDomains, RelayPolicy } from "./policy.ts";
 import { Reporter } from "./reporter.ts";
@@ -102,6 +103,7 @@ export class Relay {
   readonly #hand: Hand;
   readonly #resolver: Resolver;
   readonly #signers: Signers;
+  readonly #maildirs = new Maildirs();
   readonly #reporting: Reporting | undefined;
   readonly #delivery: Delivery;
   readonly #settler: Settler;
@@ -182,6 +184,7 @@ export class Relay {
         clock: this.#clock,
         isOwnName: (name) => names.has(domainKey(name)),
         isOwnEndpoint: (address, port) => isOneOf(this.#server.addresses, address, port),
+        maildir: (folder, message, mailbox) => this.#maildirs.deliver(folder, message, mailbox),
         giveBack: (message, recipients) => this.#settler.release(message, recipients, this.#clock.now() + GIVEN_BACK_FOR),
         onFallback: (host, why) => this.#events({ type: "tls-fallback", host, why }),
       },
