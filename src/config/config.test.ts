@@ -192,7 +192,7 @@ next = 1
       't.toml:15: delivery.families: expected "both", "ipv4" or "ipv6", got "ipv5"',
       't.toml:17: limits.message_size: expected a number of octets, or a size such as "50MB", got "lots"',
       "t.toml:18: unheard: unknown key",
-      't.toml:22: route[0].to: expected "mx", or a server as "smtp://host:port", got "http://x"',
+      't.toml:22: route[0].to: expected "mx", "smtp://host:port", "smtps://host:port", "lmtp://host:port", "lmtp:///socket", "maildir:/folder", "discard" or "hold", got "http://x"',
       't.toml:23: route[1].domain: expected a domain name, "*.example.test" for all below it, or "*" for any, got nothing',
       "t.toml:25: route[1].next: unknown key",
     ]);

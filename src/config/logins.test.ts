@@ -114,6 +114,6 @@ describe("configuration: logins", () => {
     assert.match(words(), /no secret in its first line/);
     write("s", " secret \nrest\n");
     const result = read();
-    assert.deepEqual(result.kind === "ok" ? result.files : undefined, { clientSecret: "secret", keys: [] });
+    assert.deepEqual(result.kind === "ok" ? result.files : undefined, { clientSecret: "secret", keys: [], credentials: [] });
   });
 });
