@@ -62,8 +62,8 @@ test("ids that are not there are named, not failed", async (t) => {
   const { client } = await running(t);
   const id = "0000000000000000";
   assert.deepEqual(await client.call("queue.show", { id }), {});
-  assert.deepEqual(await client.call("queue.remove", { ids: [id] }), { removed: [], unknown: [id] });
-  assert.deepEqual(await client.call("queue.retry", { ids: [id] }), { recipients: 0, unknown: [id] });
+  assert.deepEqual(await client.call("queue.remove", { ids: [id] }), { messages: 0, recipients: 0, octets: 0, unknown: [id] });
+  assert.deepEqual(await client.call("queue.retry", { ids: [id] }), { messages: 0, recipients: 0, octets: 0, unknown: [id] });
   await assert.rejects(client.call("queue.content", { id }), { code: "no-message" });
 });
 

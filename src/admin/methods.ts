@@ -6,8 +6,9 @@
  * 2. `queue.content` gives its octets in parts before its result, so that no line grows with a message.
  */
 import { z } from "zod";
-import type { MessageId } from "../mail/message.ts";
-import type { QueuedSummary, QueueStats } from "../queue/store.ts";
+import type { Counted } from "../queue/control.ts";
+import { FILTER_LIMIT } from "../queue/filter.ts";
+import type { QueuedSummary, QueueStats, Suspension } from "../queue/store.ts";
 
 /** Ids in one request. */
 export const IDS_LIMIT = 10_000;
@@ -20,13 +21,29 @@ const ids = z.array(id).max(IDS_LIMIT);
 const name = z.string().max(1000);
 const password = z.string().max(10_000);
 
+const filter = z.string().max(FILTER_LIMIT);
+/** Ids, or a filter; neither: every message. `dryRun` only counts. */
+const selection = z.strictObject({ ids: ids.optional(), filter: filter.optional(), dryRun: z.boolean().optional() });
+const suspended = z.enum(["domain", "sender", "account"]);
+
 export const parameters = {
   status: z.strictObject({}),
-  "queue.list": z.strictObject({ limit: z.int().min(1).max(LIST_LIMIT), after: id.optional() }),
+  "queue.list": z.strictObject({ limit: z.int().min(1).max(LIST_LIMIT), after: id.optional(), filter: filter.optional() }),
+  "queue.count": selection,
+  "queue.hold": selection.extend({ reason: z.string().max(1000), until: z.number().optional() }),
+  "queue.release": selection,
+  "queue.suspend": z.strictObject({
+    kind: suspended,
+    value: z.string().max(1000),
+    reason: z.string().max(1000),
+    until: z.number().optional(),
+  }),
+  "queue.resume": z.strictObject({ kind: suspended, value: z.string().max(1000) }),
+  "queue.suspensions": z.strictObject({}),
   "queue.show": z.strictObject({ id }),
   "queue.content": z.strictObject({ id }),
-  "queue.retry": z.strictObject({ ids: ids.optional() }),
-  "queue.remove": z.strictObject({ ids }),
+  "queue.retry": selection,
+  "queue.remove": selection.extend({ bounce: z.boolean().optional(), reason: z.string().max(1000).optional() }),
   "user.add": z.strictObject({ name, password, addresses: z.array(name).max(ADDRESSES_LIMIT).optional() }),
   "user.list": z.strictObject({}),
   "user.passwd": z.strictObject({ name, password }),
@@ -47,9 +64,15 @@ export interface Results {
   /** Absent for an id that is not in the queue. */
   readonly "queue.show": { readonly message?: QueuedSummary };
   readonly "queue.content": { readonly size: number };
-  /** How many recipients are due now, and the ids that were not found. */
-  readonly "queue.retry": { readonly recipients: number; readonly unknown: readonly MessageId[] };
-  readonly "queue.remove": { readonly removed: readonly MessageId[]; readonly unknown: readonly MessageId[] };
+  readonly "queue.count": Counted;
+  readonly "queue.hold": Counted;
+  readonly "queue.release": Counted;
+  readonly "queue.retry": Counted;
+  readonly "queue.remove": Counted;
+  readonly "queue.suspend": { readonly done: true };
+  /** How many messages were put off by it and are due now; absent where nothing of the kind was suspended. */
+  readonly "queue.resume": { readonly released?: number };
+  readonly "queue.suspensions": readonly Suspension[];
   readonly "user.add": AccountSummary;
   readonly "user.list": readonly AccountSummary[];
   readonly "user.passwd": { readonly done: true };

@@ -63,6 +63,8 @@ const adminCodes: Readonly<Record<string, ExitCode>> = {
   "bad-name": exitCodes.data,
   "bad-address": exitCodes.data,
   "bad-password": exitCodes.data,
+  "bad-filter": exitCodes.usage,
+  "no-reports": exitCodes.usage,
   lost: exitCodes.unavailable,
   version: exitCodes.unavailable,
 };

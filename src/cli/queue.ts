@@ -6,10 +6,11 @@
  */
 import { formatReversePath } from "../mail/envelope.ts";
 import { formatMailbox } from "../mail/mailbox.ts";
-import type { QueuedRecipientSummary, QueuedSummary } from "../queue/store.ts";
+import { NEVER_DUE, type QueuedRecipientSummary, type QueuedSummary } from "../queue/store.ts";
 import { formatSize, formatSpan } from "../telemetry/event-text.ts";
 import { type FolderOptions, withAdministration } from "./admin-access.ts";
 import { CliError, exitCodes } from "./exit-codes.ts";
+import { filterText } from "./queue-selection.ts";
 import { painter, print, shown, table } from "./terminal.ts";
 
 interface QueueOptions extends FolderOptions {
@@ -20,10 +21,14 @@ interface QueueOptions extends FolderOptions {
 const RECIPIENTS_SHOWN = 3;
 const REASON_SHOWN = 100;
 
-export async function listQueue(options: QueueOptions & { readonly limit: number; readonly after?: string }): Promise<number> {
+export async function listQueue(
+  terms: readonly string[],
+  options: QueueOptions & { readonly limit: number; readonly after?: string },
+): Promise<number> {
   const { limit, after } = options;
+  const filter = filterText(terms);
   const [messages, status] = await withAdministration(options, async (admin) => [
-    await admin.call("queue.list", { limit, ...(after === undefined ? {} : { after: after.toUpperCase() }) }),
+    await admin.call("queue.list", { limit, filter, ...(after === undefined ? {} : { after: after.toUpperCase() }) }),
     await admin.call("status", {}),
   ]);
   if (options.json === true) {
@@ -31,7 +36,8 @@ export async function listQueue(options: QueueOptions & { readonly limit: number
     return 0;
   }
   if (messages.length === 0) {
-    await print(after === undefined ? "the queue is empty\n" : "no more messages\n");
+    const none = status.queue.messages === 0 ? "the queue is empty\n" : "no message fits\n";
+    await print(after === undefined ? none : "no more messages\n");
     return 0;
   }
   await print(
@@ -59,6 +65,7 @@ function rowsOf(message: QueuedSummary, now: number): string[][] {
     .map((recipient, i) => [...(i === 0 ? first : ["", "", "", ""]), shown(formatMailbox(recipient.mailbox)), ...stateOf(recipient, now)]);
   const more = message.recipients.length - RECIPIENTS_SHOWN;
   if (more > 0) rows.push(["", "", "", "", `and ${more} more`]);
+  if (message.hold !== undefined) rows.push(["", "", "", "", `held: ${shown(message.hold.reason)}`]);
   return rows;
 }
 
@@ -70,6 +77,7 @@ function stateOf({ state, due, last }: QueuedRecipientSummary, now: number): [st
 
 function nextOf(state: string, due: number, now: number): string {
   if (state === "active") return "now";
+  if (due >= NEVER_DUE) return "never";
   return due <= now ? "due" : `in ${formatSpan(due - now)}`;
 }
 
@@ -131,36 +139,21 @@ function describe(message: QueuedSummary, now: number): string {
   let text = `${paint("bold", message.id)}\n`;
   text += `  from     ${shown(formatReversePath(message.from))}\n  size     ${formatSize(message.size)}\n`;
   text += `  arrived  ${new Date(message.arrived).toISOString()} (${formatSpan(Math.max(0, now - message.arrived))} ago)\n  origin   ${shown(from)}\n`;
+  if (message.hold !== undefined) {
+    const { reason, until } = message.hold;
+    text += `  held     ${shown(reason)}${until === undefined ? "" : ` (until ${new Date(until).toISOString()})`}\n`;
+  }
   for (const { mailbox, state, attempts, due, last } of message.recipients) {
     const next =
-      state === "active" ? "being delivered" : due <= now ? "due now" : `next ${new Date(due).toISOString()} (in ${formatSpan(due - now)})`;
+      state === "active"
+        ? "being delivered"
+        : due >= NEVER_DUE
+          ? "not tried until it is released"
+          : due <= now
+            ? "due now"
+            : `next ${new Date(due).toISOString()} (in ${formatSpan(due - now)})`;
     text += `  to       ${shown(formatMailbox(mailbox))}\n             ${state}, ${attempts} ${attempts === 1 ? "attempt" : "attempts"}, ${next}\n`;
     if (last !== "") text += `             last: ${shown(last)}\n`;
   }
   return text;
-}
-
-export async function retryMessages(given: readonly string[], options: QueueOptions & { readonly all?: boolean }): Promise<number> {
-  if ((options.all === true) === given.length > 0) {
-    throw new CliError(exitCodes.usage, "which messages?", "Name their ids, or say --all.");
-  }
-  const params = options.all === true ? {} : { ids: upper(given) };
-  const result = await withAdministration(options, (admin) => admin.call("queue.retry", params));
-  if (options.json === true) await print(`${JSON.stringify(result, null, 2)}\n`);
-  else await print(`${result.recipients} ${result.recipients === 1 ? "recipient is" : "recipients are"} due now\n`);
-  return sayUnknown(result.unknown);
-}
-
-export async function removeMessages(given: readonly string[], options: QueueOptions): Promise<number> {
-  const result = await withAdministration(options, (admin) => admin.call("queue.remove", { ids: upper(given) }));
-  if (options.json === true) await print(`${JSON.stringify(result, null, 2)}\n`);
-  else for (const id of result.removed) await print(`removed ${id}\n`);
-  return sayUnknown(result.unknown);
-}
-
-const upper = (ids: readonly string[]): string[] => [...new Set(ids.map((id) => id.toUpperCase()))];
-
-function sayUnknown(unknown: readonly string[]): number {
-  for (const id of unknown) console.error(`postrider: there is no message ${shown(id)} in the queue.`);
-  return unknown.length === 0 ? exitCodes.ok : exitCodes.noInput;
 }

@@ -68,9 +68,13 @@ export class Delivery {
     this.#gate = new Gate(this.#options.maxTotalConnections);
   }
 
-  /** Makes an attempt for each of the message's recipients; `settle` hears each group of them as it is done. */
-  deliver(message: QueuedMessage, settle: (attempted: readonly Attempted[]) => void): void {
-    for (const { key, hop, domain, recipients } of this.#groups(message)) {
+  /** Makes an attempt for each of the message's recipients, or for some of them; `settle` hears each group of them as it is done. */
+  deliver(
+    message: QueuedMessage,
+    settle: (attempted: readonly Attempted[]) => void,
+    only: readonly QueuedRecipient[] = message.recipients,
+  ): void {
+    for (const { key, hop, domain, recipients } of this.#groups(message, only)) {
       if (hop.kind !== "mx" && hop.kind !== "host") {
         void this.#deliverHere(hop, message, recipients).then(settle);
         continue;
@@ -128,9 +132,12 @@ export class Delivery {
       .map(({ message, group }) => ({ message, recipients: group }));
   }
 
-  #groups(message: QueuedMessage): Iterable<{ key: string; hop: NextHop; domain: string; recipients: QueuedRecipient[] }> {
+  #groups(
+    message: QueuedMessage,
+    only: readonly QueuedRecipient[],
+  ): Iterable<{ key: string; hop: NextHop; domain: string; recipients: QueuedRecipient[] }> {
     const groups = new Map<string, { key: string; hop: NextHop; domain: string; recipients: QueuedRecipient[] }>();
-    for (const recipient of message.recipients) {
+    for (const recipient of only) {
       const { domain } = recipient.mailbox;
       const hop = routeFor(this.#parts.routes, domain, message.envelope.reversePath);
       const key = destinationKey(hop, domain);

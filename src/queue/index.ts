@@ -3,6 +3,8 @@
  * that: import `./postgres-store.ts`.
  */
 export { BODY_FILE_THRESHOLD } from "./body-files.ts";
+export { type Counted, QueueControl, type RemoveOptions, type Selection } from "./control.ts";
+export { type Filter, FilterError, parseFilter } from "./filter.ts";
 export { type Migrated, type MigrateOptions, migrateQueue } from "./migrate.ts";
 export { LocalQuota, type Quota, type QuotaRequest } from "./quota.ts";
 export { type Attempted, type NextAttempt, RetrySchedule, type RetryScheduleOptions } from "./retry-schedule.ts";

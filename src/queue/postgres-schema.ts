@@ -86,6 +86,18 @@ export const queueModule: PostgresModule = {
     ALTER TABLE $.message ADD COLUMN extras text; -- JSON of EnvelopeExtras; NULL for most
     ALTER TABLE $.recipient ADD COLUMN delay_told int NOT NULL DEFAULT 0;
     `,
+    `
+    ALTER TABLE $.message ADD COLUMN hold_reason text;
+    ALTER TABLE $.message ADD COLUMN hold_until bigint; -- NULL: until it is released
+    CREATE TABLE $.suspension (
+      kind text NOT NULL,
+      value text NOT NULL,
+      reason text NOT NULL,
+      until bigint,
+      made bigint NOT NULL,
+      PRIMARY KEY (kind, value)
+    );
+    `,
   ],
   tuning: [
     // Content is not compressed: it costs more than it saves at these sizes, and most large mail is base64 of what is compressed already.

@@ -9,6 +9,8 @@
  *    statistics from when nothing was leased made it walk through all that is.
  * 4. No statement's cost grows with the length of the queue, but for `stats`.
  */
+import { NEVER_DUE } from "./store.ts";
+
 export type Statements = ReturnType<typeof queueStatements>;
 
 /** `p` begins each table's name. */
@@ -25,6 +27,11 @@ export function queueStatements(p: string) {
 const COLUMNS =
   "id, arrived, from_local, from_domain, body_type, smtp_utf8, ret, envelope_id, size, eight_bit, eight_bit_header, binary_content, longest_line, origin, body, pending, extras";
 const RECIPIENT_COLUMNS = "message, idx, local_part, domain, notify, orcpt_type, orcpt_address, attempts, due, last, delay_told";
+
+/** Of the message of the recipient `r`; 0 where it is not held. */
+function heldUntil(p: string): string {
+  return `coalesce((SELECT coalesce(h.hold_until, ${NEVER_DUE}) FROM ${p}message h WHERE h.id = r.message AND h.hold_reason IS NOT NULL), 0)`;
+}
 
 function enqueueAndSettle(p: string) {
   return {
@@ -62,7 +69,7 @@ function enqueueAndSettle(p: string) {
         DELETE FROM ${p}recipient r USING s
         WHERE s.kind = 0 AND r.message = s.message AND r.idx = s.idx AND coalesce(r.holder, 0) = $1::int8 RETURNING r.message),
       others AS (
-        UPDATE ${p}recipient r SET due = s.due, holder = NULL, ticket = NULL,
+        UPDATE ${p}recipient r SET due = greatest(s.due, ${heldUntil(p)}), holder = NULL, ticket = NULL,
           attempts = CASE s.kind WHEN 2 THEN r.attempts ELSE s.attempts END, last = CASE s.kind WHEN 2 THEN r.last ELSE s.last END,
           delay_told = CASE s.kind WHEN 3 THEN 1 ELSE r.delay_told END
         FROM s WHERE s.kind <> 0 AND r.message = s.message AND r.idx = s.idx AND coalesce(r.holder, 0) = $1::int8),
@@ -92,7 +99,7 @@ function leasing(p: string) {
       SELECT ${`t.${RECIPIENT_COLUMNS.replaceAll(", ", ", t.")}`}, m.${COLUMNS.replaceAll(", ", ", m.")}
       FROM me LEFT JOIN taken t ON true LEFT JOIN ${p}message m ON m.id = t.message
       ORDER BY t.due, t.message, t.idx`,
-    nextDue: `SELECT due FROM ${p}recipient WHERE holder IS NULL ORDER BY due, message, idx LIMIT 1`,
+    nextDue: `SELECT due FROM ${p}recipient WHERE holder IS NULL AND due < ${NEVER_DUE} ORDER BY due, message, idx LIMIT 1`,
 
     /** $1 name, $2 milliseconds. */
     join: `
@@ -157,16 +164,37 @@ function forOperators(p: string) {
     /** $1 now, $2 ids. */
     retry: `
       WITH few AS (
-        SELECT message, idx FROM ${p}recipient WHERE message = ANY ($2::text[]) AND holder IS NULL ORDER BY message, idx FOR UPDATE),
+        SELECT message, idx FROM ${p}recipient r WHERE message = ANY ($2::text[]) AND holder IS NULL AND ${heldUntil(p)} <= $1::int8
+        ORDER BY message, idx FOR UPDATE),
       made AS (
         UPDATE ${p}recipient r SET due = $1::int8 FROM few s WHERE r.message = s.message AND r.idx = s.idx AND r.holder IS NULL RETURNING 1)
       SELECT count(*) AS n FROM made`,
     /** $1 now, $2 limit: some of what is not due yet. */
     retrySome: `
       WITH few AS (
-        SELECT message, idx FROM ${p}recipient WHERE holder IS NULL AND due > $1::int8 ORDER BY due DESC LIMIT $2::int8 FOR UPDATE SKIP LOCKED),
+        SELECT message, idx FROM ${p}recipient r WHERE holder IS NULL AND due > $1::int8 AND due < ${NEVER_DUE} AND ${heldUntil(p)} <= $1::int8
+        ORDER BY due DESC LIMIT $2::int8 FOR UPDATE SKIP LOCKED),
       made AS (UPDATE ${p}recipient r SET due = $1::int8 FROM few s WHERE r.message = s.message AND r.idx = s.idx RETURNING 1)
       SELECT count(*) AS n FROM made`,
+    /** $1 ids, $2 reason, $3 until. */
+    hold: `
+      WITH h AS (UPDATE ${p}message SET hold_reason = $2::text, hold_until = $3::int8 WHERE id = ANY ($1::text[]) RETURNING id),
+      r AS (UPDATE ${p}recipient r SET due = coalesce($3::int8, ${NEVER_DUE}) FROM h WHERE r.message = h.id AND r.holder IS NULL)
+      SELECT count(*) AS n FROM h`,
+    /** $1 now, $2 ids. */
+    unhold: `
+      WITH h AS (
+        UPDATE ${p}message SET hold_reason = NULL, hold_until = NULL WHERE id = ANY ($2::text[]) AND hold_reason IS NOT NULL RETURNING id),
+      r AS (UPDATE ${p}recipient r SET due = $1::int8 FROM h WHERE r.message = h.id AND r.holder IS NULL)
+      SELECT count(*) AS n FROM h`,
+    /** $1 now. */
+    suspensions: `SELECT * FROM ${p}suspension WHERE until IS NULL OR until > $1::int8 ORDER BY kind, value`,
+    /** $1 kind, $2 value, $3 reason, $4 until, $5 made. */
+    suspend: `
+      INSERT INTO ${p}suspension (kind, value, reason, until, made) VALUES ($1::text, $2::text, $3::text, $4::int8, $5::int8)
+      ON CONFLICT (kind, value) DO UPDATE SET reason = excluded.reason, until = excluded.until, made = excluded.made`,
+    /** $1 kind, $2 value. */
+    resume: `DELETE FROM ${p}suspension WHERE kind = $1::text AND value = $2::text RETURNING 1 AS found`,
     /** $1 ids. A row for each that was there. */
     remove: `
       WITH locked AS MATERIALIZED (SELECT id FROM ${p}message WHERE id = ANY ($1::text[]) ORDER BY id FOR UPDATE),

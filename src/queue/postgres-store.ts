@@ -28,10 +28,11 @@ import { PostgresQuota } from "./postgres-quota.ts";
 import { type Entry, PART_OCTETS, plainRow, queueModule } from "./postgres-schema.ts";
 import { queueStatements, type Statements } from "./postgres-statements.ts";
 import type { Quota } from "./quota.ts";
-import { decodeStanding, decodeSummary, type Row } from "./sqlite-schema.ts";
+import { decodeStanding, decodeSummary, decodeSuspension, type Row } from "./sqlite-schema.ts";
 import {
   type ContentWriter,
   type EnqueueOptions,
+  type Hold,
   type QueuedSummary,
   type QueueStats,
   type QueueStore,
@@ -39,6 +40,7 @@ import {
   type Settlement,
   type StandingMessage,
   StoreError,
+  type Suspension,
 } from "./store.ts";
 
 export interface PostgresStoreOptions extends PostgresOptions {
@@ -112,7 +114,9 @@ class PostgresStore implements PostgresQueueStore {
   readonly #contents: PostgresContents;
   readonly #bell: Doorbell;
   readonly #poll: NodeJS.Timeout;
+  readonly #clock: Clock;
   #due: () => void = () => {};
+  #suspended: () => void = () => {};
   #closed: Promise<void> | undefined;
 
   constructor(postgres: Postgres, statements: Statements, node: PostgresNode, options: PostgresStoreOptions) {
@@ -128,6 +132,7 @@ class PostgresStore implements PostgresQueueStore {
       clock: options.clock ?? systemClock,
       trouble: options.onTrouble ?? (() => {}),
     });
+    this.#clock = options.clock ?? systemClock;
     this.#bell = new Doorbell(postgres, "queue", () => this.ring());
     this.#poll = setInterval(() => this.ring(), options.poll ?? POLL_MS);
     this.#poll.unref();
@@ -157,6 +162,7 @@ class PostgresStore implements PostgresQueueStore {
 
   async restore({ recipients, envelope, ...rest }: StandingMessage): Promise<boolean> {
     const queued = await this.#queue({ ...rest, envelope: { ...envelope, recipients } }, { lease: false, standing: recipients });
+    if (queued && rest.hold !== undefined) await this.hold([rest.id], rest.hold);
     if (queued) this.#due();
     return queued;
   }
@@ -226,12 +232,12 @@ class PostgresStore implements PostgresQueueStore {
   async list({ limit, after }: { readonly limit: number; readonly after?: MessageId }): Promise<QueuedSummary[]> {
     const rows = await this.#rows(this.#sql.list, [after ?? "", Math.min(limit, LIST_LIMIT)]);
     const recipients = await this.#recipientsOf(rows);
-    return rows.map((row) => decodeSummary(row, recipients.get(row.id as MessageId) ?? []));
+    return rows.map((row) => decodeSummary(row, recipients.get(row.id as MessageId) ?? [], this.#clock.now()));
   }
 
   async show(id: MessageId): Promise<QueuedSummary | undefined> {
     const [row] = await this.#rows(this.#sql.message, [id]);
-    return row === undefined ? undefined : decodeSummary(row, (await this.#recipientsOf([row])).get(id) ?? []);
+    return row === undefined ? undefined : decodeSummary(row, (await this.#recipientsOf([row])).get(id) ?? [], this.#clock.now());
   }
 
   async content(id: MessageId): Promise<Content | undefined> {
@@ -276,6 +282,40 @@ class PostgresStore implements PostgresQueueStore {
       this.#bell.ring();
     }
     return count;
+  }
+
+  async hold(ids: readonly MessageId[], { reason, until }: Hold): Promise<number> {
+    const count = await this.#counted(this.#sql.hold, [textArray(ids), reason, until ?? null]);
+    if (count > 0) this.ring();
+    return count;
+  }
+
+  async unhold(now: number, ids: readonly MessageId[]): Promise<number> {
+    const count = await this.#counted(this.#sql.unhold, [now, textArray(ids)]);
+    if (count > 0) {
+      this.#due();
+      this.#bell.ring();
+    }
+    return count;
+  }
+
+  async suspensions(now: number): Promise<readonly Suspension[]> {
+    return (await this.#rows(this.#sql.suspensions, [now])).map(decodeSuspension);
+  }
+
+  async suspend({ kind, value, reason, until, made }: Suspension): Promise<void> {
+    await this.#rows(this.#sql.suspend, [kind, value, reason, until ?? null, made]);
+    this.#suspended();
+  }
+
+  async resume(kind: Suspension["kind"], value: string): Promise<boolean> {
+    const found = await this.#rows(this.#sql.resume, [kind, value]);
+    this.#suspended();
+    return found.length > 0;
+  }
+
+  onSuspension(listener: () => void): void {
+    this.#suspended = listener;
   }
 
   async remove(ids: readonly MessageId[]): Promise<readonly MessageId[]> {

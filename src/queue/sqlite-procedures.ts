@@ -10,7 +10,7 @@ import type { ProcedureHost, ProcedureSet } from "../database/index.ts";
 import type { MessageId } from "../mail/message.ts";
 import { Leases } from "./leases.ts";
 import { type MessageArguments, migrations, type Row } from "./sqlite-schema.ts";
-import type { QueueStats } from "./store.ts";
+import { NEVER_DUE, type QueueStats } from "./store.ts";
 
 export const name = "queue";
 export { migrations };
@@ -50,6 +50,11 @@ export interface QueueProcedures {
   retry(args: readonly [now: number, ids: readonly MessageId[]]): number;
   /** Some of what is not due yet; call again until it is 0. */
   retrySome(now: number): number;
+  hold(args: readonly [ids: readonly MessageId[], reason: string, until: number | null]): number;
+  unhold(args: readonly [now: number, ids: readonly MessageId[]]): number;
+  suspensions(now: number): readonly Row[];
+  suspend(args: readonly [kind: string, value: string, reason: string, until: number | null, made: number]): void;
+  resume(args: readonly [kind: string, value: string]): boolean;
   remove(ids: readonly MessageId[]): readonly Gone[];
   files(): readonly string[];
 }
@@ -61,7 +66,7 @@ const RETRY_ROWS = 5000;
 
 export function procedures(host: ProcedureHost): ProcedureSet {
   const queue = new QueueRows(host);
-  const reads: Pick<QueueProcedures, "lease" | "nextDue" | "list" | "show" | "content" | "stats" | "files"> = {
+  const reads: Pick<QueueProcedures, "lease" | "nextDue" | "list" | "show" | "content" | "stats" | "files" | "suspensions"> = {
     lease: ([now, limit]) => queue.lease(now, limit),
     nextDue: () => queue.nextDue(),
     list: ([limit, after]) => queue.list(limit, after),
@@ -69,6 +74,7 @@ export function procedures(host: ProcedureHost): ProcedureSet {
     content: (id) => queue.content(id),
     stats: () => queue.stats(),
     files: () => queue.files(),
+    suspensions: (now) => queue.suspensions(now),
   };
   const writes: Omit<QueueProcedures, keyof typeof reads> = {
     enqueue: (message, bytes) => queue.insert(message, bytes),
@@ -77,6 +83,10 @@ export function procedures(host: ProcedureHost): ProcedureSet {
     retry: ([now, ids]) => queue.retry(now, ids),
     retrySome: (now) => queue.retrySome(now),
     remove: (ids) => queue.remove(ids),
+    hold: ([ids, reason, until]) => queue.hold(ids, reason, until),
+    unhold: ([now, ids]) => queue.unhold(now, ids),
+    suspend: (suspension) => queue.suspend(suspension),
+    resume: ([kind, value]) => queue.resume(kind, value),
   };
   return {
     reads: { ...reads },
@@ -163,7 +173,7 @@ class QueueRows {
   }
 
   nextDue(): number | undefined {
-    for (const { due } of this.#free(Number.MAX_SAFE_INTEGER)) return due as number;
+    for (const { due } of this.#free(NEVER_DUE - 1)) return due as number;
     return undefined;
   }
 
@@ -251,7 +261,7 @@ class QueueRows {
     let count = 0;
     for (const id of ids) {
       for (const { idx } of this.#sql.recipients.all(id)) {
-        if (!this.leases.has(id, idx as number)) count += Number(this.#sql.release.run(now, id, idx as number).changes);
+        if (!this.leases.has(id, idx as number)) count += Number(this.#sql.retry.run(now, id, idx as number, now).changes);
       }
     }
     if (count > 0) this.leases.free(now);
@@ -259,9 +269,48 @@ class QueueRows {
   }
 
   retrySome(now: number): number {
-    const count = Number(this.#sql.retrySome.run(now, now, RETRY_ROWS).changes);
+    const count = Number(this.#sql.retrySome.run(now, now, now, RETRY_ROWS).changes);
     if (count > 0) this.leases.free(now);
     return count;
+  }
+
+  hold(ids: readonly MessageId[], reason: string, until: number | null): number {
+    let count = 0;
+    for (const id of ids) {
+      if (this.#sql.hold.run(reason, until, id).changes === 0) continue;
+      count++;
+      this.#makeDue(id, until ?? NEVER_DUE);
+    }
+    return count;
+  }
+
+  unhold(now: number, ids: readonly MessageId[]): number {
+    let count = 0;
+    for (const id of ids) {
+      if (this.#sql.unhold.run(id).changes === 0) continue;
+      count++;
+      this.#makeDue(id, now);
+    }
+    return count;
+  }
+
+  #makeDue(id: MessageId, due: number): void {
+    for (const { idx } of this.#sql.recipients.all(id)) {
+      if (!this.leases.has(id, idx as number)) this.#sql.release.run(due, id, idx as number);
+    }
+    this.leases.free(due);
+  }
+
+  suspensions(now: number): readonly Row[] {
+    return this.#sql.suspensions.all(now) as Row[];
+  }
+
+  suspend(suspension: readonly [kind: string, value: string, reason: string, until: number | null, made: number]): void {
+    this.#sql.suspend.run(...suspension);
+  }
+
+  resume(kind: string, value: string): boolean {
+    return this.#sql.resume.run(kind, value).changes !== 0;
   }
 
   remove(ids: readonly MessageId[]): readonly Gone[] {
@@ -296,6 +345,9 @@ const MESSAGE_COLUMNS =
   "id, arrived, from_local, from_domain, body_type, smtp_utf8, ret, envelope_id, size, eight_bit, eight_bit_header, binary_content, longest_line, origin, file, extras";
 const RECIPIENT_COLUMNS = "message, idx, local_part, domain, notify, orcpt_type, orcpt_address";
 
+/** Of the row's message; 0 where it is not held. */
+const HELD_UNTIL = `coalesce((SELECT coalesce(m.hold_until, ${NEVER_DUE}) FROM message m WHERE m.id = recipient.message AND m.hold_reason IS NOT NULL), 0)`;
+
 type Statements = { readonly [name in keyof ReturnType<typeof prepare>]: StatementSync };
 
 function prepare(db: DatabaseSync) {
@@ -309,11 +361,20 @@ function prepare(db: DatabaseSync) {
     recipient: p("SELECT * FROM recipient WHERE message = ? AND idx = ?"),
     recipients: p("SELECT * FROM recipient WHERE message = ? ORDER BY idx"),
     due: p("SELECT due, message, idx FROM recipient INDEXED BY recipient_due WHERE due >= ? AND due <= ? ORDER BY due, message, idx"),
-    defer: p("UPDATE recipient SET due = ?, attempts = ?, last = ?, delay_told = max(delay_told, ?) WHERE message = ? AND idx = ?"),
-    release: p("UPDATE recipient SET due = ? WHERE message = ? AND idx = ?"),
+    defer: p(
+      `UPDATE recipient SET due = max(?, ${HELD_UNTIL}), attempts = ?, last = ?, delay_told = max(delay_told, ?) WHERE message = ? AND idx = ?`,
+    ),
+    release: p(`UPDATE recipient SET due = max(?, ${HELD_UNTIL}) WHERE message = ? AND idx = ?`),
+    retry: p(`UPDATE recipient SET due = ? WHERE message = ? AND idx = ? AND ${HELD_UNTIL} <= ?`),
+    hold: p("UPDATE message SET hold_reason = ?, hold_until = ? WHERE id = ?"),
+    unhold: p("UPDATE message SET hold_reason = NULL, hold_until = NULL WHERE id = ? AND hold_reason IS NOT NULL"),
+    suspensions: p("SELECT * FROM suspension WHERE until IS NULL OR until > ? ORDER BY kind, value"),
+    suspend: p("INSERT OR REPLACE INTO suspension (kind, value, reason, until, made) VALUES (?, ?, ?, ?, ?)"),
+    resume: p("DELETE FROM suspension WHERE kind = ? AND value = ?"),
     stand: p("UPDATE recipient SET idx = ?, attempts = ?, due = ?, last = ?, delay_told = ? WHERE message = ? AND idx = ?"),
     retrySome: p(
-      "UPDATE recipient SET due = ? WHERE (message, idx) IN (SELECT message, idx FROM recipient INDEXED BY recipient_due WHERE due > ? LIMIT ?)",
+      `UPDATE recipient SET due = ? WHERE (message, idx) IN (SELECT message, idx FROM recipient INDEXED BY recipient_due
+        WHERE due > ? AND due < ${NEVER_DUE} AND ${HELD_UNTIL} <= ? LIMIT ?)`,
     ),
     deleteRecipient: p("DELETE FROM recipient WHERE message = ? AND idx = ?"),
     deleteRecipients: p("DELETE FROM recipient WHERE message = ?"),

@@ -12,7 +12,7 @@ import type { SqlValue } from "../database/index.ts";
 import type { BodyType, Envelope, EnvelopeExtras, NotifyOn, ReversePath } from "../mail/envelope.ts";
 import type { Mailbox } from "../mail/mailbox.ts";
 import { firstDue, type NewMessage, type Origin, type QueuedMessage, type QueuedRecipient } from "../mail/message.ts";
-import type { QueuedSummary, StandingMessage } from "./store.ts";
+import type { Hold, QueuedSummary, StandingMessage, Suspension } from "./store.ts";
 
 export const migrations: readonly string[] = [
   `
@@ -57,6 +57,18 @@ export const migrations: readonly string[] = [
   `
   ALTER TABLE message ADD COLUMN extras TEXT;  -- JSON of EnvelopeExtras; NULL for most
   ALTER TABLE recipient ADD COLUMN delay_told INTEGER NOT NULL DEFAULT 0;
+  `,
+  `
+  ALTER TABLE message ADD COLUMN hold_reason TEXT;
+  ALTER TABLE message ADD COLUMN hold_until INTEGER; -- NULL: until it is released
+  CREATE TABLE suspension (
+    kind TEXT NOT NULL,
+    value TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    until INTEGER,
+    made INTEGER NOT NULL,
+    PRIMARY KEY (kind, value)
+  ) STRICT, WITHOUT ROWID;
   `,
 ];
 
@@ -137,8 +149,10 @@ export function decodeMessage(row: Row, recipients: readonly Row[]): Omit<Queued
 /** The message with all that its rows say. */
 export function decodeStanding(row: Row, recipients: readonly Row[]): Omit<StandingMessage, "content"> {
   const message = decodeMessage(row, recipients);
+  const hold = decodeHold(row.hold_reason, row.hold_until);
   return {
     ...message,
+    ...(hold === undefined ? {} : { hold }),
     recipients: message.recipients.map((recipient, i) => {
       const { due, last } = recipients[i] as Row;
       return { ...recipient, due: due as number, last: last as string };
@@ -147,22 +161,40 @@ export function decodeStanding(row: Row, recipients: readonly Row[]): Omit<Stand
 }
 
 /** For listings; `active` is a column that the thread adds. */
-export function decodeSummary(row: Row, recipients: readonly Row[]): QueuedSummary {
+export function decodeSummary(row: Row, recipients: readonly Row[], now: number): QueuedSummary {
+  const hold = decodeHold(row.hold_reason, row.hold_until);
+  const held = hold !== undefined && (hold.until === undefined || hold.until > now);
   return {
     id: row.id as string,
     arrived: row.arrived as number,
     from: decodeReversePath(row),
     size: row.size as number,
     origin: decodeOrigin(row),
+    ...(held ? { hold } : {}),
     recipients: recipients.map((recipient) => ({
       index: recipient.idx as number,
       mailbox: decodeMailbox(recipient),
-      state: recipient.active === 1 ? "active" : "deferred",
+      state: recipient.active === 1 ? "active" : held ? "held" : "deferred",
       attempts: recipient.attempts as number,
       due: recipient.due as number,
       last: recipient.last as string,
     })),
   };
+}
+
+function decodeHold(reason: Row[string] | undefined, until: Row[string] | undefined): Hold | undefined {
+  if (typeof reason !== "string") return undefined;
+  return until === null || until === undefined ? { reason } : { reason, until: until as number };
+}
+
+export function decodeSuspension({ kind, value, reason, until, made }: Row): Suspension {
+  const rest = {
+    value: value as string,
+    reason: reason as string,
+    made: made as number,
+    ...(until === null ? {} : { until: until as number }),
+  };
+  return { kind: kind as Suspension["kind"], ...rest };
 }
 
 function decodeRecipient(row: Row): QueuedRecipient {

@@ -16,16 +16,18 @@ import type { MessageId, NewMessage, QueuedMessage } from "../mail/message.ts";
 import { type Clock, days, systemClock } from "../util/clock.ts";
 import { BODY_FILE_THRESHOLD, BodyFiles, fileError, octetsIn, StoredBody } from "./body-files.ts";
 import type { CausedList, FoundMessage, Gone, QueueProcedures } from "./sqlite-procedures.ts";
-import { decodeMessage, decodeStanding, decodeSummary, encodeMessage } from "./sqlite-schema.ts";
+import { decodeMessage, decodeStanding, decodeSummary, decodeSuspension, encodeMessage } from "./sqlite-schema.ts";
 import {
   type ContentWriter,
   type EnqueueOptions,
+  type Hold,
   type QueuedSummary,
   type QueueStats,
   type QueueStore,
   type Settlement,
   type StandingMessage,
   StoreError,
+  type Suspension,
 } from "./store.ts";
 
 /** To be given to `openDatabase` with the file the queue lives in. */
@@ -78,6 +80,7 @@ class SqliteStore implements QueueStore {
   #freeChecked = Number.NEGATIVE_INFINITY;
   #free = 0;
   #due: () => void = () => {};
+  #suspended: () => void = () => {};
 
   constructor(options: SqliteStoreOptions, call: Caller<QueueProcedures>, files: BodyFiles) {
     this.#database = options.database;
@@ -217,12 +220,12 @@ class SqliteStore implements QueueStore {
 
   async list({ limit, after }: { readonly limit: number; readonly after?: MessageId }): Promise<QueuedSummary[]> {
     const found = await this.#call("list", [Math.min(limit, LIST_LIMIT), after ?? null]);
-    return found.map(({ row, recipients }) => decodeSummary(row, recipients));
+    return found.map(({ row, recipients }) => decodeSummary(row, recipients, this.#clock.now()));
   }
 
   async show(id: MessageId): Promise<QueuedSummary | undefined> {
     const found = await this.#call("show", id);
-    return found === undefined ? undefined : decodeSummary(found.row, found.recipients);
+    return found === undefined ? undefined : decodeSummary(found.row, found.recipients, this.#clock.now());
   }
 
   async content(id: MessageId): Promise<Content | undefined> {
@@ -248,19 +251,25 @@ class SqliteStore implements QueueStore {
     this.#mustHaveRoom(content.kind === "memory" ? content.size : 0);
     if (content.kind === "memory" && content.size <= BODY_FILE_THRESHOLD) {
       const restored = await this.#call("restore", [encodeMessage(whole, null, false), standing], content.chunks);
-      if (restored) this.#due();
+      if (restored) await this.#restored(message);
       return restored;
     }
     const { file, front, undo } = await this.#claim(content);
     try {
       const restored = await this.#call("restore", [encodeMessage(whole, file, false), standing], front);
-      if (restored) this.#due();
+      if (restored) await this.#restored(message);
       else undo(undefined);
       return restored;
     } catch (thrown) {
       undo(thrown);
       throw thrown;
     }
+  }
+
+  /** It is not due before it is held again: its recipients stand as they stood. */
+  async #restored({ id, hold }: StandingMessage): Promise<void> {
+    if (hold !== undefined) await this.hold([id], hold);
+    this.#due();
   }
 
   stats(): Promise<QueueStats> {
@@ -273,6 +282,37 @@ class SqliteStore implements QueueStore {
     else for (let some = -1; some !== 0; count += some) some = await this.#call("retrySome", now);
     if (count > 0) this.#due();
     return count;
+  }
+
+  async hold(ids: readonly MessageId[], { reason, until }: Hold): Promise<number> {
+    const count = await this.#call("hold", [ids, reason, until ?? null]);
+    if (count > 0) this.#due();
+    return count;
+  }
+
+  async unhold(now: number, ids: readonly MessageId[]): Promise<number> {
+    const count = await this.#call("unhold", [now, ids]);
+    if (count > 0) this.#due();
+    return count;
+  }
+
+  async suspensions(now: number): Promise<readonly Suspension[]> {
+    return (await this.#call("suspensions", now)).map(decodeSuspension);
+  }
+
+  async suspend({ kind, value, reason, until, made }: Suspension): Promise<void> {
+    await this.#call("suspend", [kind, value, reason, until ?? null, made]);
+    this.#suspended();
+  }
+
+  async resume(kind: Suspension["kind"], value: string): Promise<boolean> {
+    const found = await this.#call("resume", [kind, value]);
+    this.#suspended();
+    return found;
+  }
+
+  onSuspension(listener: () => void): void {
+    this.#suspended = listener;
   }
 
   async remove(ids: readonly MessageId[]): Promise<readonly MessageId[]> {

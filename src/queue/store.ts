@@ -67,7 +67,8 @@ export interface ContentWriter {
 export interface QueuedRecipientSummary {
   readonly index: number;
   readonly mailbox: Mailbox;
-  readonly state: "active" | "deferred";
+  /** held: not tried until it is released, or its time has come (`QueuedSummary.hold`). */
+  readonly state: "active" | "deferred" | "held";
   readonly attempts: number;
   /** When it is tried next; for active ones, when they fell due. */
   readonly due: number;
@@ -81,8 +82,28 @@ export interface QueuedSummary {
   readonly from: ReversePath;
   readonly size: number;
   readonly origin: Origin;
+  readonly hold?: Hold;
   readonly recipients: readonly QueuedRecipientSummary[];
 }
+
+/** Kept from being tried, by an operator. */
+export interface Hold {
+  /** One line. */
+  readonly reason: string;
+  /** Milliseconds since 1970; absent: until it is released. */
+  readonly until?: number;
+}
+
+/** Mail that is not tried, whatever comes: all to a domain, from a sender, of an account. */
+export interface Suspension extends Hold {
+  readonly kind: "domain" | "sender" | "account";
+  /** A domain key; a mailbox key, or a domain key; an account's name. */
+  readonly value: string;
+  readonly made: number;
+}
+
+/** `due` of what falls due by itself no more. */
+export const NEVER_DUE = 8_640_000_000_000_000;
 
 export interface QueueStats {
   readonly messages: number;
@@ -101,6 +122,7 @@ export interface StandingRecipient extends QueuedRecipient {
 export interface StandingMessage extends Omit<QueuedMessage, "recipients"> {
   /** In order of their indexes. */
   readonly recipients: readonly StandingRecipient[];
+  readonly hold?: Hold;
 }
 
 export interface QueueStore {
@@ -138,6 +160,18 @@ export interface QueueStore {
   stats(): Promise<QueueStats>;
   /** Makes recipients that are not under lease due now; all of the queue where no ids are given. Returns how many. */
   retry(now: number, ids?: readonly MessageId[]): Promise<number>;
+  /** Keeps messages from being tried. An attempt under way goes on; what it defers is held then. Returns how many were found. */
+  hold(ids: readonly MessageId[], hold: Hold): Promise<number>;
+  /** Makes held messages due now. Returns how many were held. */
+  unhold(now: number, ids: readonly MessageId[]): Promise<number>;
+  /** By kind and value. Those that are over are left out. */
+  suspensions(now: number): Promise<readonly Suspension[]>;
+  /** In place of one of the same kind and value. */
+  suspend(suspension: Suspension): Promise<void>;
+  /** False where there was none. */
+  resume(kind: Suspension["kind"], value: string): Promise<boolean>;
+  /** Called after `suspend` and `resume` here. One listener. */
+  onSuspension(listener: () => void): void;
   /** Removes messages without a bounce, leased ones too (an attempt under way goes on, its outcome is ignored). Returns the ids found. */
   remove(ids: readonly MessageId[]): Promise<readonly MessageId[]>;
 

@@ -9,20 +9,20 @@
 import { createHmac } from "node:crypto";
 import { Authenticator, type BearerOptions, bearerVerifier } from "../accounts/index.ts";
 import { type AuthenticationSettings, dnsOf, type Network, Srs } from "../authentication/index.ts";
-import { Delivery } from "../delivery/delivery.ts";
+import { type Attempted, Delivery } from "../delivery/delivery.ts";
 import type { DeliveryOptions } from "../delivery/options.ts";
 import type { Route } from "../delivery/route.ts";
 import { domainKey } from "../mail/domain.ts";
 import type { EventSink } from "../mail/event.ts";
 import type { Mailbox } from "../mail/mailbox.ts";
-import type { QueuedMessage } from "../mail/message.ts";
+import type { NewMessage, QueuedMessage } from "../mail/message.ts";
 import { ArcSealer } from "../message/dkim/arc-seal.ts";
 import type { DkimKey } from "../message/dkim/key.ts";
 import { dial } from "../net/dial.ts";
 import { createResolver, type Resolver } from "../net/resolver.ts";
 import type { ServerContext } from "../net/tls-context.ts";
 import { Scheduler } from "../queue/scheduler.ts";
-import type { StoreError } from "../queue/store.ts";
+import type { StandingMessage, StoreError } from "../queue/store.ts";
 import type { ListenAt, ServerOptions } from "../server/options.ts";
 import type { Intake } from "../server/policy.ts";
 import { SmtpServer } from "../server/smtp-server.ts";
@@ -43,6 +43,7 @@ import { Reporting, type ReportOptions } from "./reports/reporting.ts";
 import { Settler } from "./settler.ts";
 import { type DomainKey, Signers } from "./signers.ts";
 import type { Stores } from "./stores.ts";
+import { Suspensions } from "./suspensions.ts";
 
 export interface RelayOptions {
   readonly hostname: string;
@@ -104,8 +105,10 @@ export class Relay {
   readonly #resolver: Resolver;
   readonly #signers: Signers;
   readonly #maildirs = new Maildirs();
+  readonly #suspensions: Suspensions;
   readonly #reporting: Reporting | undefined;
   readonly #delivery: Delivery;
+  readonly #reporter: Reporter;
   readonly #settler: Settler;
   readonly #scheduler: Scheduler;
   readonly #server: SmtpServer;
@@ -119,7 +122,12 @@ export class Relay {
     this.#resolver = createResolver(options.dns);
     this.#signers = new Signers(options.keys ?? []);
     this.#reporting = this.#makeReporting();
+    const { queue: store, shared } = options.stores;
+    this.#suspensions = new Suspensions({ store, clock: this.#clock, shared, onTrouble: (error) => this.#trouble("suspensions", error) });
     this.#delivery = this.#makeDelivery();
+    const { hostname, domains } = options;
+    const postmaster = postmasterOf(domains, hostname);
+    this.#reporter = new Reporter({ hostname, postmaster, signers: this.#signers, ...doubleBouncesOf(domains) });
     this.#settler = this.#makeSettler();
     this.#scheduler = this.#makeScheduler();
     this.#server = this.#makeServer();
@@ -133,6 +141,7 @@ export class Relay {
 
   /** Listens, and begins to deliver what is in the queue. Throws a ListenError. */
   async start(): Promise<void> {
+    await this.#suspensions.start();
     await this.#server.start();
     this.#scheduler.start();
     this.#reporting?.start();
@@ -146,6 +155,7 @@ export class Relay {
   /** Takes nothing new, finishes what is under way within `deadline` milliseconds, hands the rest back, closes the store. */
   async stop(deadline: number): Promise<void> {
     this.#stopping = true;
+    this.#suspensions.stop();
     const ends = this.#clock.now() + deadline;
     await Promise.all([this.#scheduler.stop(), this.#server.stop(deadline), this.#reporting?.stop()]);
     for (const { message, recipients } of this.#delivery.stop()) this.#settler.release(message, recipients, this.#clock.now());
@@ -154,6 +164,11 @@ export class Relay {
     await this.#within(this.#hand.empty(), LAST_SETTLEMENTS);
     this.#resolver.close();
     await this.#options.stores.close();
+  }
+
+  /** The report on a message that is removed; `undefined` where nobody is to hear of it. */
+  reportRemoved(message: StandingMessage, reason: string): Promise<NewMessage | undefined> {
+    return this.#reporter.removed(message, reason, this.#clock.now());
   }
 
   #within(done: Promise<void>, ms: number): Promise<void> {
@@ -193,16 +208,11 @@ export class Relay {
   }
 
   #makeSettler(): Settler {
-    const { hostname, stores, retry, domains } = this.#options;
+    const { stores, retry } = this.#options;
     return new Settler({
       store: stores.queue,
       judge: new Judge(retry),
-      reporter: new Reporter({
-        hostname,
-        postmaster: postmasterOf(domains, hostname),
-        signers: this.#signers,
-        ...doubleBouncesOf(domains),
-      }),
+      reporter: this.#reporter,
       clock: this.#clock,
       events: this.#events,
       onSettled: (message, recipients) => this.#settled(message, recipients),
@@ -286,7 +296,12 @@ export class Relay {
   }
 
   #deliver(message: QueuedMessage): void {
-    this.#delivery.deliver(message, (attempted) => this.#settler.settle(message, attempted));
+    const settle = (attempted: readonly Attempted[]): void => this.#settler.settle(message, attempted);
+    const suspended = this.#suspensions.among(message);
+    if (suspended === undefined) return this.#delivery.deliver(message, settle);
+    this.#settler.release(message, suspended.recipients, suspended.due);
+    const others = message.recipients.filter((recipient) => !suspended.recipients.includes(recipient));
+    if (others.length > 0) this.#delivery.deliver(message, settle, others);
   }
 
   #settled(message: QueuedMessage, recipients: number): void {

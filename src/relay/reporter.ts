@@ -16,6 +16,7 @@ import { contentFacts } from "../message/facts.ts";
 import { HeaderReader, type HeaderSection } from "../message/header-section.ts";
 import { deliveryReport, RETURNED_LIMIT } from "../message/report.ts";
 import { receivedField } from "../message/trace.ts";
+import type { StandingMessage } from "../queue/store.ts";
 import type { Judged } from "./judge.ts";
 import type { Signers } from "./signers.ts";
 
@@ -62,6 +63,18 @@ export class Reporter {
       events.push({ type: "reported", id: message.id, report: report.id, to, about });
     }
     return { caused: [report], events };
+  }
+
+  /** The report on a message that an operator removes; `undefined` where nobody is to hear of it. */
+  async removed(message: StandingMessage, reason: string, now: number): Promise<NewMessage | undefined> {
+    const to = message.envelope.reversePath;
+    const reported = message.recipients
+      .filter(({ notify }) => notify?.includes("failure") ?? true)
+      .map((recipient): ReportedRecipient => {
+        const why = { kind: "local", text: recipient.last === "" ? reason : `${reason}; before that: ${recipient.last}` } as const;
+        return { recipient, outcome: { action: "failed", scope: "message", status: "5.7.0", why } };
+      });
+    return to === null || reported.length === 0 ? undefined : this.make(message, reported, to, now);
   }
 
   /** Whom a report on this message goes to, or why to nobody. */

@@ -37,6 +37,8 @@ export interface Stores {
   readonly accounts: AccountStore;
   /** Counters for pacing, shared by all who share the queue. */
   readonly quota: Quota;
+  /** Others may work on it, too. */
+  readonly shared: boolean;
   close(): Promise<void>;
 }
 
@@ -59,7 +61,7 @@ async function openInFolder({ folder, minimumFree, events, clock }: StoresOption
       ...(minimumFree === undefined ? {} : { minimumFree }),
       ...(events === undefined ? {} : { onTrouble: events }),
     });
-    return { folder, queue, accounts, quota: new LocalQuota(clock), close: () => queue.close() };
+    return { folder, queue, accounts, quota: new LocalQuota(clock), shared: false, close: () => queue.close() };
   } catch (error) {
     await database.close();
     throw error;
@@ -81,7 +83,7 @@ async function openShared({ folder, events, clock }: StoresOptions, shared: Shar
     closers.push(() => accounts.close());
     const queue = await openPostgresStore({ ...options, ...(events === undefined ? {} : { onTrouble: events }) });
     closers.push(() => queue.close());
-    return { folder, queue, accounts, quota: queue.quota, close };
+    return { folder, queue, accounts, quota: queue.quota, shared: true, close };
   } catch (error) {
     await close();
     throw error;

@@ -264,6 +264,59 @@ function queueTests(open: Open, closeAll: () => Promise<unknown>): void {
       assert.equal(await told(), true);
     });
 
+    test("what is held is not due, comes back by itself or when it is released, and is held in another store as well", async () => {
+      const store = await open();
+      const now = Date.now();
+      const [one, other, leased] = [newMessage({ arrived: now }), newMessage({ arrived: now }), newMessage({ arrived: now })];
+      await store.enqueue(one, { lease: false });
+      await store.enqueue(other, { lease: false });
+      await store.enqueue(leased, { lease: true });
+      const ids = async (at: number) => (await store.lease(at, 10)).map(({ id }) => id);
+      assert.equal(await store.hold([one.id, leased.id, newMessageId(1)], { reason: "looked at" }), 2);
+      assert.equal(await store.hold([other.id], { reason: "later", until: now + 60_000 }), 1);
+      assert.deepEqual((await store.show(one.id))?.hold, { reason: "looked at" });
+      assert.deepEqual(
+        (await store.show(one.id))?.recipients.map(({ state }) => state),
+        ["held"],
+      );
+      assert.deepEqual(
+        (await store.show(leased.id))?.recipients.map(({ state }) => state),
+        ["active"],
+      );
+      await store.settle([{ kind: "deferred", id: leased.id, index: 0, due: now, attempts: 1, last: "busy" }], []);
+      assert.equal(await store.nextDue(), now + 60_000);
+      assert.deepEqual(await ids(now + 59_999), []);
+      assert.equal(await store.retry(now), 0, "what is held is not retried");
+      assert.equal(await store.retry(now, [one.id]), 0);
+      assert.deepEqual(await ids(now + 60_000), [other.id]);
+      const read = await store.read(one.id);
+      assert.ok(read !== undefined);
+      await store.remove([one.id]);
+      await store.restore(read);
+      assert.deepEqual((await store.show(one.id))?.hold, { reason: "looked at" });
+      assert.equal(await store.unhold(now, [one.id, other.id, leased.id]), 3);
+      assert.equal((await store.show(one.id))?.hold, undefined);
+      assert.deepEqual(new Set(await ids(now)), new Set([one.id, leased.id]));
+    });
+
+    test("suspensions are kept, one of a kind and value, until they are over", async () => {
+      const store = await open();
+      let told = 0;
+      store.onSuspension(() => told++);
+      const domain = { kind: "domain", value: "far.test", reason: "they asked", made: 1000 } as const;
+      await store.suspend(domain);
+      await store.suspend({ kind: "account", value: "ann", reason: "spam", made: 1000, until: 5000 });
+      await store.suspend({ ...domain, reason: "still", made: 2000 });
+      assert.deepEqual(await store.suspensions(4999), [
+        { kind: "account", value: "ann", reason: "spam", made: 1000, until: 5000 },
+        { ...domain, reason: "still", made: 2000 },
+      ]);
+      assert.equal((await store.suspensions(5000)).length, 1);
+      assert.equal(await store.resume("domain", "far.test"), true);
+      assert.equal(await store.resume("domain", "far.test"), false);
+      assert.ok(told >= 4);
+    });
+
     test("settling what is gone is no error, and says nothing is gone", async () => {
       const store = await open();
       const message = newMessage();

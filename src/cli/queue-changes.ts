@@ -1,0 +1,129 @@
+/**
+ * `postrider queue hold, release, retry, remove, suspend, resume`: what changes the queue.
+ *
+ * Rules
+ * 1. Each can be a dry run, which looks at the same messages and counts them.
+ * 2. An id that is not in the queue is said, and makes the exit code 66; the others are still dealt with.
+ */
+import type { Counted } from "../queue/control.ts";
+import { duration } from "../queue/filter.ts";
+import type { Suspension } from "../queue/store.ts";
+import { formatSize } from "../telemetry/event-text.ts";
+import { type FolderOptions, withAdministration } from "./admin-access.ts";
+import { CliError, exitCodes } from "./exit-codes.ts";
+import { selectionOf } from "./queue-selection.ts";
+import { print, shown, table } from "./terminal.ts";
+
+interface ChangeOptions extends FolderOptions {
+  readonly json?: boolean;
+  readonly all?: boolean;
+  readonly dryRun?: boolean;
+}
+
+interface HoldOptions extends ChangeOptions {
+  readonly reason?: string;
+  readonly for?: string;
+}
+
+type Change = "queue.count" | "queue.hold" | "queue.release" | "queue.retry" | "queue.remove";
+
+export function countMessages(words: readonly string[], options: ChangeOptions): Promise<number> {
+  return change("queue.count", words, { ...options, all: words.length === 0 }, "there are");
+}
+
+export function holdMessages(words: readonly string[], options: HoldOptions): Promise<number> {
+  return change("queue.hold", words, options, "held", { reason: options.reason ?? "held by the postmaster", ...until(options) });
+}
+
+export function releaseMessages(words: readonly string[], options: ChangeOptions): Promise<number> {
+  return change("queue.release", words, options, "released");
+}
+
+export function retryMessages(words: readonly string[], options: ChangeOptions): Promise<number> {
+  return change("queue.retry", words, options, "due now:");
+}
+
+export function removeMessages(
+  words: readonly string[],
+  options: ChangeOptions & { readonly bounce?: boolean; readonly reason?: string },
+): Promise<number> {
+  const { bounce, reason } = options;
+  return change("queue.remove", words, options, "removed", {
+    ...(bounce === undefined ? {} : { bounce }),
+    ...(reason === undefined ? {} : { reason }),
+  });
+}
+
+async function change(
+  method: Change,
+  words: readonly string[],
+  options: ChangeOptions,
+  done: string,
+  more: Record<string, unknown> = {},
+): Promise<number> {
+  const selection = selectionOf(words, options.all === true);
+  const dryRun = options.dryRun === true ? { dryRun: true } : {};
+  const counted = await withAdministration(options, (admin) => admin.call(method, { ...selection, ...dryRun, ...more } as never));
+  if (options.json === true) await print(`${JSON.stringify(counted, null, 2)}\n`);
+  else await print(`${options.dryRun === true ? "it would be" : done} ${inWords(counted as Counted)}\n`);
+  const { unknown } = counted as Counted;
+  for (const id of unknown) console.error(`postrider: there is no message ${shown(id)} in the queue.`);
+  return unknown.length === 0 ? exitCodes.ok : exitCodes.noInput;
+}
+
+function inWords({ messages, recipients, octets }: Counted): string {
+  const plural = (count: number, one: string): string => `${count} ${one}${count === 1 ? "" : "s"}`;
+  return `${plural(messages, "message")} with ${plural(recipients, "recipient")} (${formatSize(octets)})`;
+}
+
+/** `domain:example.test`, `sender:a@b.test`, `account:ann`. */
+function suspendedOf(text: string): { kind: Suspension["kind"]; value: string } {
+  const [, kind = "", value = ""] = /^(domain|sender|account):(.+)$/.exec(text) ?? [];
+  if (value === "") {
+    throw new CliError(
+      exitCodes.usage,
+      `"${shown(text)}" cannot be suspended.`,
+      "It is domain:example.test, sender:ann@example.test, sender:example.test or account:ann.",
+    );
+  }
+  return { kind: kind as Suspension["kind"], value };
+}
+
+export async function suspend(what: string, options: HoldOptions): Promise<number> {
+  const params = { ...suspendedOf(what), reason: options.reason ?? "suspended by the postmaster", ...until(options) };
+  await withAdministration(options, (admin) => admin.call("queue.suspend", params));
+  await print(`suspended ${shown(what)}: mail is queued and not tried\n`);
+  return exitCodes.ok;
+}
+
+export async function resume(what: string, options: FolderOptions): Promise<number> {
+  const { released } = await withAdministration(options, (admin) => admin.call("queue.resume", suspendedOf(what)));
+  if (released === undefined)
+    throw new CliError(exitCodes.noInput, `${shown(what)} is not suspended.`, "`postrider queue suspensions` shows what is.");
+  await print(`resumed ${shown(what)}: ${released} ${released === 1 ? "message is" : "messages are"} due now\n`);
+  return exitCodes.ok;
+}
+
+export async function listSuspensions(options: FolderOptions & { readonly json?: boolean }): Promise<number> {
+  const all = await withAdministration(options, (admin) => admin.call("queue.suspensions", {}));
+  if (options.json === true) await print(`${JSON.stringify(all, null, 2)}\n`);
+  else if (all.length === 0) await print("nothing is suspended\n");
+  else {
+    const rows = all.map(({ kind, value, reason, until: end, made }) => [
+      `${kind}:${shown(value)}`,
+      new Date(made).toISOString().slice(0, 16),
+      end === undefined ? "" : new Date(end).toISOString().slice(0, 16),
+      shown(reason),
+    ]);
+    await print(table([["WHAT", "SINCE", "UNTIL", "REASON"], ...rows]));
+  }
+  return exitCodes.ok;
+}
+
+function until(options: HoldOptions): { readonly until?: number } {
+  if (options.for === undefined) return {};
+  const ms = duration(options.for);
+  if (ms === undefined)
+    throw new CliError(exitCodes.usage, `--for expects a duration such as 90s, 5m, 4h or 2d, not "${shown(options.for)}".`);
+  return { until: Date.now() + ms };
+}

@@ -1,0 +1,262 @@
+/**
+ * Which messages: one language for the command line, the control socket and programs.
+ *
+ *   to:gmail.com age>1h error~"rate limit"          all of them must hold
+ *   (from:a@b.test or account:ann) not state:active
+ *
+ *   to, from       an address, a domain, *.domain for those below it, or <> (from)
+ *   domain         the recipient's domain, as `to`
+ *   account        who submitted it
+ *   id             a message's id
+ *   state          active | deferred | held
+ *   is             bounce | local | submitted | received
+ *   age, due       > >= < <= and a duration: 90s, 5m, 4h, 2d. `due` is how long until the next attempt
+ *   size           > >= < <= and octets: 500, 20K, 3M
+ *   attempts       > >= < <= = and a number
+ *   error, reason  : or ~ and a part of the last reason, or of why it is held; case does not count
+ *
+ * Rules
+ * 1. A message is meant where one of its recipients fits all of it.
+ * 2. Nothing in it takes more than linear time: there are no regular expressions.
+ */
+import { domainKey, isDomain } from "../mail/domain.ts";
+import { type Mailbox, mailboxKey, parseMailbox } from "../mail/mailbox.ts";
+import type { QueuedRecipientSummary, QueuedSummary } from "./store.ts";
+
+export class FilterError extends Error {
+  override readonly name = "FilterError";
+  /** Where in the text, from 0. */
+  readonly at: number;
+
+  constructor(text: string, at: number) {
+    super(text);
+    this.at = at;
+  }
+}
+
+export interface Filter {
+  matches(message: QueuedSummary, now: number): boolean;
+}
+
+/** Characters of a filter. */
+export const FILTER_LIMIT = 10_000;
+/** Brackets and `not` within one another. */
+const DEPTH_LIMIT = 50;
+
+type Test = (message: QueuedSummary, recipient: QueuedRecipientSummary, now: number) => boolean;
+
+/** Throws a FilterError. An empty text means every message. */
+export function parseFilter(text: string): Filter {
+  if (text.length > FILTER_LIMIT) throw new FilterError(`a filter has at most ${FILTER_LIMIT} characters`, FILTER_LIMIT);
+  const tokens = tokenize(text);
+  const test: Test = tokens.length === 0 ? () => true : new Parser(tokens, text.length).parse();
+  return { matches: (message, now) => message.recipients.some((recipient) => test(message, recipient, now)) };
+}
+
+interface Token {
+  readonly kind: "(" | ")" | "and" | "or" | "not" | "term";
+  readonly field: string;
+  readonly operator: string;
+  readonly value: string;
+  readonly at: number;
+}
+
+const word = /\s*(?:([()])|(and|or|not)(?=[\s()]|$)|([a-z]+)(>=|<=|[:~=<>])(?:"((?:[^"\\]|\\.)*)"|([^\s()"]+)))/iy;
+
+function tokenize(text: string): Token[] {
+  const tokens: Token[] = [];
+  let at = 0;
+  while (text.slice(at).trim() !== "") {
+    word.lastIndex = at;
+    const found = word.exec(text);
+    const start = at + (text.slice(at).length - text.slice(at).trimStart().length);
+    if (found === null)
+      throw new FilterError(`expected a condition such as to:example.test or age>1h at "${text.slice(start, start + 20)}"`, start);
+    const [, bracket, connective, field = "", operator = "", quoted, plain = ""] = found;
+    const kind = (bracket ?? connective?.toLowerCase() ?? "term") as Token["kind"];
+    tokens.push({ kind, field: field.toLowerCase(), operator, value: quoted?.replace(/\\(.)/g, "$1") ?? plain, at: start });
+    at = word.lastIndex;
+  }
+  return tokens;
+}
+
+class Parser {
+  readonly #tokens: readonly Token[];
+  readonly #end: number;
+  #next = 0;
+  #depth = 0;
+
+  constructor(tokens: readonly Token[], end: number) {
+    this.#tokens = tokens;
+    this.#end = end;
+  }
+
+  parse(): Test {
+    const test = this.#either();
+    const left = this.#peek();
+    if (left !== undefined) throw new FilterError("this bracket was not opened", left.at);
+    return test;
+  }
+
+  #peek(): Token | undefined {
+    return this.#tokens[this.#next];
+  }
+
+  #either(): Test {
+    const tests = [this.#all()];
+    while (this.#peek()?.kind === "or") {
+      this.#next++;
+      tests.push(this.#all());
+    }
+    return tests.length === 1 ? (tests[0] as Test) : (...given) => tests.some((test) => test(...given));
+  }
+
+  #all(): Test {
+    const tests = [this.#one()];
+    for (let token = this.#peek(); token !== undefined && token.kind !== "or" && token.kind !== ")"; token = this.#peek()) {
+      if (token.kind === "and") this.#next++;
+      tests.push(this.#one());
+    }
+    return tests.length === 1 ? (tests[0] as Test) : (...given) => tests.every((test) => test(...given));
+  }
+
+  #one(): Test {
+    const token = this.#peek();
+    if (token === undefined) throw new FilterError("expected a condition at the end", this.#end);
+    this.#next++;
+    if (++this.#depth > DEPTH_LIMIT) throw new FilterError(`brackets stand at most ${DEPTH_LIMIT} deep`, token.at);
+    try {
+      if (token.kind === "term") return termOf(token);
+      if (token.kind === "not") {
+        const test = this.#one();
+        return (...given) => !test(...given);
+      }
+      if (token.kind !== "(") throw new FilterError(`expected a condition, not "${token.kind}"`, token.at);
+      const test = this.#either();
+      if (this.#peek()?.kind !== ")") throw new FilterError("this bracket is not closed", token.at);
+      this.#next++;
+      return test;
+    } finally {
+      this.#depth--;
+    }
+  }
+}
+
+function termOf(token: Token): Test {
+  const { field, operator, value, at } = token;
+  const is = (...allowed: string[]): void => {
+    if (!allowed.includes(operator)) throw new FilterError(`${field} is followed by ${allowed.join(" or ")}, not by ${operator}`, at);
+  };
+  const order = (unit: (value: string) => number | undefined, expected: string): ((found: number) => boolean) => {
+    is(">", ">=", "<", "<=", "=");
+    const limit = unit(value);
+    if (limit === undefined) throw new FilterError(`${field}${operator} expects ${expected}, not "${value}"`, at);
+    return comparison(operator, limit);
+  };
+  switch (field) {
+    case "to":
+    case "domain": {
+      is(":", "=");
+      const fits = addressTest(token);
+      return (_message, { mailbox }) => fits(mailbox);
+    }
+    case "from": {
+      is(":", "=");
+      if (value === "<>") return ({ from }) => from === null;
+      const fits = addressTest(token);
+      return ({ from }) => from !== null && fits(from);
+    }
+    case "account":
+      is(":", "=");
+      return ({ origin }) => origin.kind === "submission" && origin.account === value.toLowerCase();
+    case "id":
+      is(":", "=");
+      return ({ id }) => id === value.toUpperCase();
+    case "state":
+      is(":", "=");
+      if (!["active", "deferred", "held"].includes(value)) throw new FilterError(`a state is active, deferred or held, not "${value}"`, at);
+      return (_message, { state }) => state === value;
+    case "is": {
+      is(":");
+      const kind = ({ bounce: "bounce", local: "local", submitted: "submission", received: "smtp" } as Record<string, string>)[value];
+      if (kind === undefined) throw new FilterError(`is: expects bounce, local, submitted or received, not "${value}"`, at);
+      return ({ origin }) => origin.kind === kind;
+    }
+    case "age": {
+      const test = order(duration, "a duration such as 90s, 5m, 4h or 2d");
+      return ({ arrived }, _recipient, now) => test(now - arrived);
+    }
+    case "due": {
+      const test = order(duration, "a duration such as 90s, 5m, 4h or 2d");
+      return (_message, { due }, now) => test(due - now);
+    }
+    case "size": {
+      const test = order(octets, "octets such as 500, 20K or 3M");
+      return ({ size }) => test(size);
+    }
+    case "attempts": {
+      const test = order(whole, "a number");
+      return (_message, { attempts }) => test(attempts);
+    }
+    case "error": {
+      is(":", "~");
+      const part = value.toLowerCase();
+      return (_message, { last }) => last.toLowerCase().includes(part);
+    }
+    case "reason": {
+      is(":", "~");
+      const part = value.toLowerCase();
+      return ({ hold }) => hold?.reason.toLowerCase().includes(part) ?? false;
+    }
+  }
+  throw new FilterError(
+    `there is no field "${field}": to, from, domain, account, id, state, is, age, due, size, attempts, error, reason`,
+    at,
+  );
+}
+
+function addressTest({ field, value, at }: Token): (mailbox: Mailbox) => boolean {
+  if (value.includes("@") && field !== "domain") {
+    const mailbox = parseMailbox(value);
+    if (mailbox === undefined) throw new FilterError(`"${value}" is no address`, at);
+    const key = mailboxKey(mailbox);
+    return (one) => mailboxKey(one) === key;
+  }
+  const below = value.startsWith("*.");
+  const name = below ? value.slice(2) : value;
+  if (!isDomain(name)) throw new FilterError(`"${value}" is neither an address nor a domain`, at);
+  const key = domainKey(name);
+  return ({ domain }) => (below ? domainKey(domain).endsWith(`.${key}`) : domainKey(domain) === key);
+}
+
+function comparison(operator: string, limit: number): (found: number) => boolean {
+  switch (operator) {
+    case ">":
+      return (found) => found > limit;
+    case ">=":
+      return (found) => found >= limit;
+    case "<":
+      return (found) => found < limit;
+    case "<=":
+      return (found) => found <= limit;
+    default:
+      return (found) => found === limit;
+  }
+}
+
+const times: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** `undefined` where it is none. */
+export function duration(text: string): number | undefined {
+  const [, count = "", unit = ""] = /^(\d{1,6})([smhd])$/i.exec(text) ?? [];
+  return count === "" ? undefined : Number(count) * (times[unit.toLowerCase()] as number);
+}
+
+function octets(text: string): number | undefined {
+  const [, count = "", unit = ""] = /^(\d{1,12})([kmg]?)b?$/i.exec(text) ?? [];
+  return count === "" ? undefined : Number(count) * 1000 ** ["", "k", "m", "g"].indexOf(unit.toLowerCase());
+}
+
+function whole(text: string): number | undefined {
+  return /^\d{1,9}$/.test(text) ? Number(text) : undefined;
+}

@@ -1,0 +1,114 @@
+/** The queue steered by an operator: with and without a running server, by ids and by filters, each as a dry run first. */
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { openStores } from "../../src/relay/stores.ts";
+import { startRecipient } from "../../src/relay/testing.ts";
+import { newMessage } from "../store-conformance/messages.ts";
+import { tempFolder } from "../support/temp-folder.ts";
+import { freePort, Running, run } from "./processes.ts";
+
+const to = (localPart: string, domain: string) => ({ recipients: [{ mailbox: { localPart, domain } }] });
+
+async function filled(t: TestContext): Promise<{ folder: string; queue(...words: string[]): ReturnType<typeof run> }> {
+  const folder = tempFolder(t);
+  const stores = await openStores({ folder, minimumFree: 0 });
+  const now = Date.now();
+  for (let i = 0; i < 3; i++)
+    await stores.queue.enqueue(newMessage({ arrived: now - i * 3_600_000, envelope: to(`bob${i}`, "far.test") }), { lease: false });
+  await stores.queue.enqueue(newMessage({ arrived: now, envelope: to("carl", "near.test") }), { lease: false });
+  await stores.close();
+  return { folder, queue: (...words) => run(["queue", ...words, "--data", folder]) };
+}
+
+test("count, dry run, hold, release and remove, without a server", async (t) => {
+  const { queue } = await filled(t);
+  assert.match((await queue("count")).out, /^there are 4 messages with 4 recipients/);
+  assert.match((await queue("count", "to:far.test", "age>30m")).out, /^there are 2 messages/);
+  assert.match((await queue("hold", "to:far.test", "--dry-run")).out, /^it would be 3 messages/);
+  assert.match((await queue("count", "state:held")).out, /^there are 0 messages/);
+  assert.match((await queue("hold", "to:far.test", "--reason", "looked at", "--for", "2h")).out, /^held 3 messages/);
+  const listed = await queue("list", "state:held");
+  assert.match(listed.out, /bob0@far\.test\s+held\s+in /);
+  assert.match(listed.out, /held: looked at/);
+  assert.match((await queue("count", "reason~looked at")).out, /^there are 3 messages/, "the shell took the quotes");
+  assert.match((await queue("release", "to:bob1@far.test")).out, /^released 1 message/);
+  assert.match((await queue("remove", "to:far.test", "age<30m")).out, /^removed 1 message/);
+  assert.match((await queue("list", "to:nowhere.test")).out, /no message fits/);
+  assert.match((await queue("retry", "--all", "--json")).out, /"messages": 3/);
+});
+
+test("what cannot be meant is said, with the place", async (t) => {
+  const { queue } = await filled(t);
+  for (const [words, expected] of [
+    [["hold"], /which messages\?/],
+    [["remove", "to:far.test", "--all"], /--all is for every message/],
+    [["list", "colour:red"], /there is no field "colour"[\s\S]*\n *colour:red\n *\^/],
+    [["hold", "to:far.test", "--for", "soon"], /--for expects a duration/],
+    [["suspend", "far.test"], /cannot be suspended/],
+    [["suspend", "domain:a..b"], /is no domain/],
+    [["remove", "to:far.test", "--bounce"], /no report can be made without/],
+  ] as const) {
+    const { code, err } = await queue(...words);
+    assert.notEqual(code, 0, words.join(" "));
+    assert.match(err, expected);
+  }
+});
+
+test("a domain, a sender and an account are suspended and resumed while the server runs; removed mail is reported", async (t) => {
+  const folder = tempFolder(t);
+  const recipient = await startRecipient(t);
+  const [port, config] = [await freePort(), join(folder, "postrider.toml")];
+  writeFileSync(
+    config,
+    `hostname = "mail.example.test"\n[listen]\nsubmission = ["127.0.0.1:${port}"]\n[queue]\nminimum_free = 0\n[[route]]\ndomain = "*"\nto = "smtp://127.0.0.1:${recipient.port}"\n`,
+  );
+  await run(["user", "add", "ann@example.test", "--password-stdin", "--config", config], "long enough\n");
+  const server = new Running(t, ["serve", "--config", config]);
+  await server.said(/"message":"ready"/);
+  const queue = (...words: string[]) => run(["queue", ...words, "--config", config]);
+  const send = (address: string) =>
+    run(
+      [
+        "send",
+        "--server",
+        `localhost:${port}`,
+        "--ca",
+        join(folder, "data/certificate.pem"),
+        "--user",
+        "ann@example.test",
+        "--password-stdin",
+        "--to",
+        address,
+        "--subject",
+        address,
+        "--body",
+        "x",
+      ],
+      "long enough\n",
+    );
+  assert.equal((await queue("suspend", "domain:Far.test", "--reason", "they asked")).code, 0);
+  assert.match((await queue("suspensions")).out, /domain:far\.test .*they asked/);
+  assert.equal((await send("bob@far.test,carl@near.test")).code, 0);
+  await recipient.message(0);
+  assert.equal(recipient.arrived[0]?.message.envelope.recipients[0]?.mailbox.domain, "near.test");
+  assert.match((await queue("list", "to:far.test")).out, /bob@far\.test\s+deferred\s+never/);
+  assert.match((await queue("resume", "domain:far.test")).out, /1 message is due now/);
+  await recipient.message(1);
+  assert.equal((await queue("resume", "domain:far.test")).code, 66);
+
+  await queue("suspend", "account:ann@example.test", "--for", "1h");
+  assert.equal((await send("dora@far.test")).code, 0);
+  assert.match((await queue("list", "account:ann@example.test")).out, /dora@far\.test\s+deferred\s+in /);
+  await queue("resume", "account:ann@example.test");
+  await recipient.message(2);
+
+  await queue("suspend", "sender:ann@example.test");
+  assert.equal((await send("emil@far.test")).code, 0);
+  assert.match((await queue("remove", "to:emil@far.test", "--bounce", "--reason", "not wanted")).out, /^removed 1 message/);
+  const { text } = await recipient.message(3);
+  assert.match(text, /^Subject: Undelivered Mail: emil@far\.test/m);
+  assert.match(text, /not wanted/);
+  assert.equal(await server.end("SIGTERM"), 0);
+});
