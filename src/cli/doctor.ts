@@ -91,9 +91,8 @@ async function sendingServer(
   const named = (options.ip ?? []).map((address) => canonicalAddress(address) as string);
   if (named.length > 0) return { server: { addresses: named, helo, origin: "--ip" }, findings: [] };
   if (config === undefined) return { server: helo === undefined ? undefined : { addresses: [], helo, origin: "--helo" }, findings: [] };
-  const { ipv4, ipv6 } = config.delivery.source;
-  const source = [ipv4, ipv6].filter((address) => address !== undefined);
-  if (source.length > 0) return { server: { addresses: source, helo, origin: "delivery.source_addresses" }, findings: [] };
+  const { sources } = config.delivery;
+  if (sources.length > 0) return { server: { addresses: sources, helo, origin: "delivery.source_addresses" }, findings: [] };
   const listening = config.listen.filter(({ kind }) => kind === "smtp").map(({ endpoint }) => endpoint.host);
   const own = [...new Set(listening)].filter((host) => canonicalAddress(host) !== undefined && !isUnspecified(host) && !isLoopback(host));
   if (own.length > 0) return { server: { addresses: own, helo, origin: "listen.smtp" }, findings: [] };

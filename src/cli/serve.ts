@@ -205,7 +205,6 @@ function retryOptions({ retry, maxAge, reportMaxAge, delayNotice, retryOf }: Con
 
 function relayOptions({ config, context, stores, events, files }: Parts, listeners: readonly ListenSetting[]): RelayOptions {
   const { delivery } = config;
-  const { ipv4, ipv6 } = delivery.source;
   return {
     hostname: config.hostname,
     stores,
@@ -221,8 +220,9 @@ function relayOptions({ config, context, stores, events, files }: Parts, listene
       hostname: delivery.hostname,
       port: delivery.port,
       families: delivery.families,
-      ...(ipv4 === undefined ? {} : { sourceIPv4: ipv4 }),
-      ...(ipv6 === undefined ? {} : { sourceIPv6: ipv6 }),
+      sources: delivery.sources,
+      pacing: delivery.pacing,
+      backOff: delivery.backOff,
       maxTotalConnections: delivery.concurrency,
       maxConnections: delivery.connectionsPerDestination,
       maxMessagesPerConnection: delivery.messagesPerConnection,

@@ -46,4 +46,6 @@ export interface SendHow extends Pick<TransactionOptions, "mailParameters" | "rc
   readonly via?: "DATA" | "BDAT";
   /** Hears how many octets of the content have been handed over. */
   readonly progress?: (sent: number) => void;
+  /** Asked right before the content is complete; false: it must not be, and the connection is closed instead. */
+  readonly mayEnd?: () => boolean;
 }

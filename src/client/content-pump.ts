@@ -19,6 +19,8 @@ export interface ContentTarget {
   waiting(): void;
   /** Nobody takes content any more. */
   over(): boolean;
+  /** Asked before the last octets are pushed, or before the end is told where nobody knows which they are. */
+  mayEnd(): boolean;
 }
 
 export class ContentPump {
@@ -29,16 +31,24 @@ export class ContentPump {
     this.#target = target;
   }
 
-  /** False where the connection ended meanwhile. Rejects where the content cannot be read. */
+  /** False where the connection ended meanwhile, or the content may not be ended. Rejects where the content cannot be read. */
   async send(content: DraftContent, progress: (sent: number) => void): Promise<boolean> {
     let unflushed = 0;
     let sent = 0;
+    // With BDAT the last octet is the end: there is no taking back behind it.
+    let asked = false;
+    const mayEnd = (): boolean => {
+      asked = true;
+      return this.#target.mayEnd();
+    };
     if (content.kind === "memory" && content.size <= WRITE_SIZE) {
+      if (!mayEnd()) return false;
       for (const chunk of content.chunks) this.#target.push(chunk);
       sent = content.size;
     } else {
       for await (const chunk of readDraftContent(content)) {
         if (this.#target.over()) return false;
+        if (sent + chunk.length === content.size && !mayEnd()) return false;
         this.#target.push(chunk);
         unflushed += chunk.length;
         sent += chunk.length;
@@ -49,7 +59,7 @@ export class ContentPump {
       }
     }
     progress(sent);
-    return !this.#target.over();
+    return !this.#target.over() && (asked || mayEnd());
   }
 
   /** The stream takes more, or is gone. */

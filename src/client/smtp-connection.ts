@@ -29,6 +29,7 @@ import { explainTls } from "./explain-tls.ts";
 interface Sending {
   readonly content: DraftContent;
   readonly progress: (sent: number) => void;
+  readonly mayEnd: () => boolean;
   readonly waiter: Waiter<readonly RecipientResult[]>;
 }
 
@@ -66,6 +67,7 @@ export class SmtpConnection implements StreamHandler {
       flush: () => this.#flush(),
       waiting: () => this.#watch(),
       over: () => this.#over,
+      mayEnd: () => this.#mayEnd(),
     });
     this.#credentials = options.credentials;
     const { host, port, name, protocol = "smtp", tls, credentials, passwordInClear = false } = options;
@@ -133,9 +135,9 @@ export class SmtpConnection implements StreamHandler {
         const why = this.#lostWhy ?? "the connection is closed";
         return resolve(envelope.recipients.map(() => ({ kind: "lost", why, state: "idle" })));
       }
-      const { via = "DATA", progress = () => {}, ...parameters } = how;
+      const { via = "DATA", progress = () => {}, mayEnd = () => true, ...parameters } = how;
       this.#session.begin(envelope, { via, ...(content.size === undefined ? {} : { size: content.size }), ...parameters });
-      this.#sending = { content, progress, waiter: { resolve, reject } };
+      this.#sending = { content, progress, mayEnd, waiter: { resolve, reject } };
       this.#pump();
     });
   }
@@ -168,7 +170,7 @@ export class SmtpConnection implements StreamHandler {
     return new Promise((resolve, reject) => {
       if (this.#over) return reject(this.#closedError());
       this.#session.data();
-      this.#sending = { content, progress: () => {}, waiter: { resolve, reject } };
+      this.#sending = { content, progress: () => {}, mayEnd: () => true, waiter: { resolve, reject } };
       this.#pump();
     });
   }
@@ -380,6 +382,13 @@ export class SmtpConnection implements StreamHandler {
       this.#lose(`the content could not be read: ${messageOf(error)}`);
       this.#stream.destroy();
     }
+  }
+
+  #mayEnd(): boolean {
+    if (this.#sending?.mayEnd() !== false) return true;
+    this.#lose("it may not be sent any more");
+    this.#stream.destroy();
+    return false;
   }
 
   #failed(failure: SessionFailure): void {

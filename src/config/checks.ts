@@ -20,6 +20,7 @@ export function check(read: ReadTables, problems: Problems): void {
   checkDomains(read, problems);
   checkRoutes(read, problems);
   checkDelivery(read, problems);
+  checkPacing(read, problems);
   checkQueue(read, problems);
   checkAuthentication(read, problems);
   checkDkim(read, problems);
@@ -210,10 +211,22 @@ function checkDelivery(read: ReadTables, problems: Problems): void {
   for (const [i, address] of sources.entries()) {
     const six = address.includes(":");
     const key = `delivery.source_addresses[${i}]`;
-    if (sources.findIndex((other) => other.includes(":") === six) !== i)
-      problems.conflict(key, `a second ${six ? "IPv6" : "IPv4"} address`);
+    if (sources.indexOf(address) !== i) problems.conflict(key, "is named twice");
     if (isUnspecified(address)) problems.conflict(key, "expected an address of this machine: leave it out to let the system choose");
     if (families === (six ? "ipv4" : "ipv6")) problems.conflict(key, `is never used: delivery.families is "${families}"`);
   }
   if (retry !== undefined && retry.length === 0) problems.conflict("delivery.retry", "expected at least one duration");
+  const { back_off: first, longest_back_off: longest } = read.tables.delivery;
+  if (first !== undefined && longest !== undefined && longest < first)
+    problems.conflict("delivery.longest_back_off", "expected at least delivery.back_off");
+}
+
+function checkPacing(read: ReadTables, problems: Problems): void {
+  for (const [i, { mx, domains }] of (read.lists.pacing ?? []).entries()) {
+    if (mx === undefined || domains === undefined) continue;
+    if (mx.length + domains.length === 0) problems.conflict(`pacing[${i}]`, "expected mx or domains: what it is for");
+    // One table's patience is one for all that it matches.
+    if ([...mx, ...domains].some(({ kind }) => kind === "any"))
+      problems.conflict(`pacing[${i}]`, '"*" would count all destinations together: what holds for each of them is set in [delivery]');
+  }
 }

@@ -135,7 +135,7 @@ to = "smtp://MX.next.test"
 `);
     assert.deepEqual([...config.domains.local], ["xn--bcher-kva.test", "here.test"]);
     assert.deepEqual([...config.domains.anyRecipient], ["here.test"]);
-    assert.deepEqual(config.delivery.source, { ipv4: "192.0.2.1", ipv6: "2001:db8::1" });
+    assert.deepEqual(config.delivery.sources, ["192.0.2.1", "2001:db8::1"]);
     assert.equal(config.delivery.maxAge, 5_400_000);
     assert.equal(config.server.maxSize, 50_000_000);
     assert.equal(config.server.hideSubmitter, true);
@@ -239,7 +239,7 @@ certificate = "x"
 recipients = ["a@b.test"]
 [delivery]
 families = "ipv4"
-source_addresses = ["192.0.2.1", "192.0.2.2", "::1"]
+source_addresses = ["192.0.2.1", "192.0.2.1", "::1"]
 retry = []
 [[route]]
 domain = "*"
@@ -252,7 +252,7 @@ to = "smtp://[::1]:2525"
       "t.toml:3: listen.smtp[0]: the same address and port as listen.submission[1]",
       "t.toml:4: tls.key: expected the file of the certificate's private key, got nothing",
       "t.toml:7: domains.recipients[0]: b.test is not in domains.local",
-      "t.toml:10: delivery.source_addresses[1]: a second IPv4 address",
+      "t.toml:10: delivery.source_addresses[1]: is named twice",
       't.toml:10: delivery.source_addresses[2]: is never used: delivery.families is "ipv4"',
       "t.toml:11: delivery.retry: expected at least one duration",
       "t.toml:14: route[0].to: leads to this server itself (listen.submission[1]): mail would go in a circle",

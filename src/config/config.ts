@@ -9,6 +9,7 @@
 import { resolve } from "node:path";
 import type { SignatureAlgorithm } from "../accounts/index.ts";
 import { type AuthenticationSettings, type CheckSettings, defaultCheckSettings, type Network } from "../authentication/index.ts";
+import type { PacingRule } from "../delivery/pacing.ts";
 import type { DomainPattern, Route } from "../delivery/route.ts";
 import { isDomain } from "../mail/domain.ts";
 import type { ListenerKind } from "../mail/event.ts";
@@ -63,7 +64,9 @@ export interface DomainSettings {
 export interface DeliverySettings {
   readonly port: number;
   readonly hostname: string;
-  readonly source: { readonly ipv4?: string; readonly ipv6?: string };
+  readonly sources: readonly string[];
+  readonly pacing: readonly PacingRule[];
+  readonly backOff: { readonly first: number; readonly longest: number };
   readonly families: Families;
   readonly concurrency: number;
   readonly connectionsPerDestination: number;
@@ -236,7 +239,9 @@ function build(read: ReadTables, hostname: string, folder: string): Config {
     delivery: {
       port: delivery.port,
       hostname: delivery.hostname ?? hostname,
-      source: sourceAddresses(delivery.source_addresses),
+      sources: delivery.source_addresses,
+      backOff: { first: delivery.back_off, longest: delivery.longest_back_off },
+      pacing: ((read.lists.pacing ?? []) as readonly Lists["pacing"][]).map(pacingRule),
       families: delivery.families,
       concurrency: delivery.concurrency,
       connectionsPerDestination: delivery.connections_per_destination,
@@ -396,8 +401,16 @@ function sharedStore(queue: Tables["queue"], folder: string): SharedStoreSetting
   return { url, passwordFile: file === undefined ? undefined : resolve(folder, file), schema, connections, lease };
 }
 
-function sourceAddresses(addresses: readonly string[]): DeliverySettings["source"] {
-  const ipv4 = addresses.find((address) => !address.includes(":"));
-  const ipv6 = addresses.find((address) => address.includes(":"));
-  return { ...(ipv4 === undefined ? {} : { ipv4 }), ...(ipv6 === undefined ? {} : { ipv6 }) };
+function pacingRule(table: Lists["pacing"], i: number): PacingRule {
+  const { mx, domains, connections, messages_per_connection: messages, recipients_per_message: recipients, rate, source_addresses } = table;
+  return {
+    name: `pacing[${i}]`,
+    mx,
+    domains,
+    ...(connections === undefined ? {} : { maxConnections: connections }),
+    ...(messages === undefined ? {} : { maxMessagesPerConnection: messages }),
+    ...(recipients === undefined ? {} : { maxRecipients: recipients }),
+    ...(rate === undefined ? {} : { rate }),
+    ...(source_addresses === undefined ? {} : { sources: source_addresses }),
+  };
 }

@@ -13,7 +13,7 @@ import { domainKey, isDomain, toAscii } from "../mail/domain.ts";
 import { type Mailbox, mailboxKey, parseMailbox } from "../mail/mailbox.ts";
 import { canonicalAddress, type Endpoint, formatEndpoint, isLoopback, parseEndpoint } from "../net/address.ts";
 import { isAscii } from "../util/bytes.ts";
-import { parseDuration, parseSize } from "./units.ts";
+import { parseDuration, parseRate, parseSize } from "./units.ts";
 
 /** A kind by what it expects, in words, and a reader that says `undefined` to what is not of it. */
 export function kind<T>(expected: string, read: (value: unknown) => T | undefined) {
@@ -87,6 +87,8 @@ export const timeout = kind(
   'a duration above zero such as "30s", "5m", "4h" or "5d"',
   ofText((value) => parseDuration(value) || undefined),
 );
+
+export const rate = kind('messages in a time of a day at most, such as "10/s", "600/m" or "500/15m"', ofText(parseRate));
 
 export const size = kind('a number of octets, or a size such as "50MB"', parseSize);
 

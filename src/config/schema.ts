@@ -22,6 +22,7 @@ import {
   mailbox,
   network,
   postgresUrl,
+  rate,
   recipientPattern,
   routeTarget,
   senderPattern,
@@ -151,7 +152,9 @@ export const tables = {
       hostname: domain.optional().describe("The name in EHLO to other servers. Absent: `hostname`."),
       source_addresses: list(address, "a list of IP addresses")
         .prefault([])
-        .describe("Addresses of this machine to connect from, at most one of each family. A family that is not named: the system chooses."),
+        .describe(
+          "Addresses of this machine to connect from; each destination keeps to one of each family. A family that is not named: the system chooses.",
+        ),
       families: choice("both", "ipv4", "ipv6").prefault("both").describe("Address families to reach other servers by."),
       concurrency: whole(1, 100_000).prefault(500).describe("Connections to other servers at once."),
       connections_per_destination: whole(1, 10_000).prefault(20).describe("Connections to one destination at once."),
@@ -159,6 +162,12 @@ export const tables = {
       recipients_per_message: whole(1, 10_000)
         .prefault(100)
         .describe("Recipients of one transaction; a message with more is sent in several (RFC 5321 4.5.3.1.8: every server takes 100)."),
+      back_off: timeout
+        .prefault("5s")
+        .describe(
+          "How long a destination is left alone that cannot be reached, or says 421. Twice as long each time, up to `longest_back_off`.",
+        ),
+      longest_back_off: timeout.prefault("15m").describe("At most so long."),
       connect_timeout: timeout.prefault("30s").describe("For reaching one address of a server."),
       keep_connection: duration.prefault("5s").describe("How long a connection waits for the next message."),
       retry: list(timeout, "a list of durations")
@@ -329,6 +338,23 @@ const retry = z
   })
   .describe("When mail for some domains is tried again, where that is other than in `[delivery]`.");
 
+/** Of `[[pacing]]`. */
+const pacing = z
+  .strictObject({
+    mx: list(domainPattern, "a list of names")
+      .prefault([])
+      .describe("Names of mail exchangers (the preferred ones of a domain), such as `*.example.net`."),
+    domains: list(domainPattern, "a list of domains").prefault([]).describe("Recipients' domains."),
+    connections: whole(1, 10_000).optional().describe("Connections at once. Instead of `delivery.connections_per_destination`."),
+    messages_per_connection: whole(1, 1_000_000).optional().describe("Instead of `delivery.messages_per_connection`."),
+    recipients_per_message: whole(1, 10_000).optional().describe("Instead of `delivery.recipients_per_message`."),
+    rate: rate.optional().describe("Messages in a time, for all servers that share the queue together. Absent: as fast as they are taken."),
+    source_addresses: list(address, "a list of IP addresses").optional().describe("Instead of `delivery.source_addresses`."),
+  })
+  .describe(
+    "How much a receiving side is sent; all that one table matches counts together. The first match wins; behind them come those that are built in for large providers. [docs/delivery.md](delivery.md).",
+  );
+
 /** Of `[[forward]]`. */
 const forward = z
   .strictObject({
@@ -339,7 +365,7 @@ const forward = z
   .describe("Mail that goes on to others, with a reverse-path of ours (SRS), so that SPF passes for it there.");
 
 /** Lists of tables: `[[name]]`. */
-export const lists = { route, retry, forward, dkim, sender_policy: senderPolicy } as const;
+export const lists = { route, retry, pacing, forward, dkim, sender_policy: senderPolicy } as const;
 
 export type Lists = { [K in keyof typeof lists]: z.output<(typeof lists)[K]> };
 export type Tables = { [K in keyof typeof tables]: z.output<(typeof tables)[K]> };

@@ -57,3 +57,11 @@ export function formatDuration(ms: number): string {
   }
   return text;
 }
+
+/** So many in each so many milliseconds: `100/m`, `10/s`, `500/15m`. */
+export function parseRate(text: string): { readonly messages: number; readonly per: number } | undefined {
+  const [, count, span] = /^([1-9]\d{0,8})\/(\d*[smhd])$/.exec(text) ?? [];
+  if (count === undefined || span === undefined) return undefined;
+  const per = parseDuration(/^\d/.test(span) ? span : `1${span}`);
+  return per === undefined || per < 1000 || per > days(1) ? undefined : { messages: Number(count), per };
+}

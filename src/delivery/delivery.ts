@@ -3,69 +3,113 @@
  *
  * Rules
  * 1. Returns outcomes, writes nothing, retries nothing.
- * 2. Every recipient handed in gets one outcome, or is handed back untried when it stops.
+ * 2. Every recipient handed in gets one outcome, or is handed back untried: at a stop, or because its destination takes nothing for now.
+ * 3. What waits for a slow DNS, a slow or a dead destination waits for that alone.
  */
-
 import type { Mailbox } from "../mail/mailbox.ts";
 import type { QueuedMessage, QueuedRecipient } from "../mail/message.ts";
-import { describeHost, type Outcome, type Unfinished } from "../mail/outcome.ts";
+import type { Outcome } from "../mail/outcome.ts";
 import { reply } from "../mail/reply.ts";
 import type { Resolver } from "../net/resolver.ts";
-import type { Dial } from "../util/byte-stream.ts";
-import { type Clock, systemClock } from "../util/clock.ts";
-import { Gate } from "../util/gate.ts";
-import { Destination } from "./destination.ts";
-import { hostsFor, type RemoteHop, type TargetHost } from "./hosts.ts";
-import { type HostLink, type Job, openLink } from "./link.ts";
+import { LocalQuota, type Quota } from "../queue/quota.ts";
+import { type Clock, hours, minutes, systemClock } from "../util/clock.ts";
+import { type Closed, Destination, type DestinationState } from "./destination.ts";
+import type { Job } from "./link.ts";
 import { type DeliveryOptions, defaultDeliveryOptions } from "./options.ts";
-import { delayedHere, failedHere, outcomeOfError } from "./outcomes.ts";
+import { delayedHere, untried } from "./outcomes.ts";
+import { Pace } from "./pace.ts";
+import { type PacingRule, providerRules, ruleFor } from "./pacing.ts";
 import { destinationKey, type NextHop, type Route, routeFor } from "./route.ts";
+import { type SessionParts, Sessions } from "./sessions.ts";
+import type { NoSite, RemoteHop, Site } from "./site.ts";
+import { Sites } from "./sites.ts";
+import { Sources } from "./sources.ts";
 
 export interface Attempted {
   readonly recipient: QueuedRecipient;
   readonly outcome: Outcome;
 }
 
-export interface DeliveryParts {
+export interface DeliveryParts extends SessionParts {
   readonly routes: readonly Route[];
   readonly resolver: Resolver;
-  readonly dial: Dial;
   readonly clock?: Clock;
-  readonly random?: () => number;
-  /** Whether an MX of this name is ourselves. */
-  isOwnName(name: string): boolean;
-  /** Whether we listen there. */
-  isOwnEndpoint(address: string, port: number): boolean;
-  /** Takes recipients back untried, for a minute or so: their destination does not move. */
-  giveBack(message: QueuedMessage, recipients: readonly QueuedRecipient[]): void;
+  /** Counts what is paced, with all who share the queue; this process alone where absent. */
+  readonly quota?: Quota;
   /** Writes into a Maildir; `folder` as the route has it. Never rejects. */
   readonly maildir?: (folder: string, message: QueuedMessage, mailbox: Mailbox) => Promise<Outcome>;
-  /** A TLS handshake failed; the session went on in clear. */
-  onFallback(host: string, why: string): void;
+  /** A destination is left alone for a while, or no longer (`undefined`). */
+  onClosed?(destination: string, closed: Closed | undefined): void;
+}
+
+/** One destination, for operators. */
+export interface DestinationSummary extends DestinationState {
+  /** Such as `mx a.test,b.test>c.test`. */
+  readonly destination: string;
+  /** Whose patience it shares: a provider's rule, or its own. */
+  readonly pace: string;
+  /** Connections that its pace allows now. */
+  readonly limit: number;
 }
 
 /** A next hop that is this machine. */
 type LocalHop = Exclude<NextHop, RemoteHop>;
 
 interface Task extends Job {
-  readonly group: readonly QueuedRecipient[];
+  readonly hop: RemoteHop;
 }
+
+function settleAll(task: Task, outcome: Outcome): void {
+  task.settle(task.recipients.map(() => outcome));
+}
+
+interface Group {
+  readonly hop: NextHop;
+  readonly domain: string;
+  readonly recipients: QueuedRecipient[];
+}
+
+interface Known {
+  readonly destination: Destination<Task>;
+  readonly pace: Pace;
+  readonly maxRecipients: number;
+}
+
+/** How long what waited for a destination that does not move stays in the queue. */
+const STALLED_FOR_MS = minutes(1);
+/** How often mail is looked at that a route holds, in case its route is another by now. */
+const HELD_FOR_MS = hours(1);
+/** Between two looks at who holds the hand. */
+const RELIEVE_MS = 100;
 
 export class Delivery {
   readonly #parts: DeliveryParts;
   readonly #options: DeliveryOptions;
   readonly #clock: Clock;
-  /** A place for each connection that is open or being opened. */
-  readonly #gate: Gate;
-  readonly #destinations = new Map<string, Destination<Task>>();
-  readonly #abort = new AbortController();
+  readonly #random: () => number;
+  readonly #quota: Quota;
+  readonly #sessions: Sessions;
+  readonly #sites: Sites;
+  readonly #rules: readonly PacingRule[];
+  readonly #destinations = new Map<string, Known>();
+  /** Those that several destinations share, by their rule. */
+  readonly #paces = new Map<PacingRule, Pace>();
   #callOffLook: (() => void) | undefined;
+  #relieved = Number.NEGATIVE_INFINITY;
+  #stopped = false;
 
   constructor(parts: DeliveryParts, options: Pick<DeliveryOptions, "hostname"> & Partial<DeliveryOptions>) {
     this.#parts = parts;
     this.#options = { ...defaultDeliveryOptions, ...options };
     this.#clock = parts.clock ?? systemClock;
-    this.#gate = new Gate(this.#options.maxTotalConnections);
+    this.#random = parts.random ?? Math.random;
+    this.#quota = parts.quota ?? new LocalQuota(this.#clock);
+    this.#sessions = new Sessions({ ...parts, options: this.#options, clock: this.#clock, makePlace: () => this.#makePlace() });
+    this.#rules = [...this.#options.pacing, ...providerRules];
+    this.#sites = new Sites(
+      { resolver: parts.resolver, port: this.#options.port, isOwnName: (name) => parts.isOwnName(name) },
+      this.#clock,
+    );
   }
 
   /** Makes an attempt for each of the message's recipients, or for some of them; `settle` hears each group of them as it is done. */
@@ -74,21 +118,39 @@ export class Delivery {
     settle: (attempted: readonly Attempted[]) => void,
     only: readonly QueuedRecipient[] = message.recipients,
   ): void {
-    for (const { key, hop, domain, recipients } of this.#groups(message, only)) {
+    for (const { hop, domain, recipients } of this.#groups(message, only)) {
       if (hop.kind !== "mx" && hop.kind !== "host") {
         void this.#deliverHere(hop, message, recipients).then(settle);
         continue;
       }
-      const destination = this.#destination(key, hop, domain);
-      for (let i = 0; i < recipients.length; i += this.#options.maxRecipients) {
-        const group = recipients.slice(i, i + this.#options.maxRecipients);
-        destination.add({
-          message,
-          recipients: group,
-          group,
-          settle: (outcomes) => settle(group.map((recipient, k) => ({ recipient, outcome: outcomes[k] as Outcome }))),
-        });
-      }
+      const site = this.#sites.find(hop, domain);
+      if (!(site instanceof Promise)) this.#send(site, hop, domain, message, recipients, settle);
+      else void site.then((found) => this.#send(found, hop, domain, message, recipients, settle));
+    }
+  }
+
+  #send(
+    site: Site | NoSite,
+    hop: RemoteHop,
+    domain: string,
+    message: QueuedMessage,
+    recipients: readonly QueuedRecipient[],
+    settle: (attempted: readonly Attempted[]) => void,
+  ): void {
+    if (this.#stopped) {
+      // While DNS was asked.
+      const outcome = untried("4.3.2", "the server stops", this.#clock.now());
+      return settle(recipients.map((recipient) => ({ recipient, outcome })));
+    }
+    const { destination, maxRecipients } = this.#known(site, domain);
+    for (let i = 0; i < recipients.length; i += maxRecipients) {
+      const group = recipients.slice(i, i + maxRecipients);
+      destination.add({
+        hop,
+        message,
+        recipients: group,
+        settle: (outcomes) => settle(group.map((recipient, k) => ({ recipient, outcome: outcomes[k] as Outcome }))),
+      });
     }
   }
 
@@ -98,7 +160,13 @@ export class Delivery {
 
   async #outcomeHere(hop: LocalHop, message: QueuedMessage, { mailbox }: QueuedRecipient): Promise<Outcome> {
     if (hop.kind === "hold")
-      return { action: "delayed", scope: "recipient", status: "4.0.0", why: { kind: "local", text: "held by its route" }, held: true };
+      return {
+        action: "delayed",
+        scope: "recipient",
+        status: "4.0.0",
+        why: { kind: "local", text: "held by its route" },
+        untried: { due: this.#clock.now() + HELD_FOR_MS, ages: false },
+      };
     if (hop.kind === "discard")
       return { action: "delivered", at: { name: "discard", port: 0 }, reply: reply(250, "2.0.0", "Discarded by its route") };
     const { maildir } = this.#parts;
@@ -108,7 +176,30 @@ export class Delivery {
 
   /** Cuts what is still under way; it settles as lost, or as unknown. */
   abort(): void {
-    this.#abort.abort();
+    this.#sessions.abort();
+  }
+
+  /** There is no room for more: what cannot be sent soon makes place for what can. */
+  relieve(): void {
+    const now = this.#clock.now();
+    if (now - this.#relieved < RELIEVE_MS) return;
+    this.#relieved = now;
+    for (const { destination } of this.#destinations.values()) destination.relieve();
+  }
+
+  /** No destination is left alone any longer: an operator wants it tried now. */
+  reopen(): void {
+    for (const { destination } of this.#destinations.values()) destination.reopen();
+  }
+
+  /** Those with work, open connections, or trouble. */
+  destinations(): DestinationSummary[] {
+    return [...this.#destinations].map(([destination, known]) => ({
+      destination,
+      pace: known.pace.name,
+      limit: known.pace.limit,
+      ...known.destination.state,
+    }));
   }
 
   /** Looks now and then for destinations that do not move, while there are any. */
@@ -116,9 +207,10 @@ export class Delivery {
     const { stallAfter } = this.#options;
     this.#callOffLook ??= this.#clock.after(stallAfter, () => {
       this.#callOffLook = undefined;
-      const before = this.#clock.now() - stallAfter;
-      for (const destination of this.#destinations.values()) {
-        for (const { message, group } of destination.shed(before)) this.#parts.giveBack(message, group);
+      const now = this.#clock.now();
+      for (const { destination } of this.#destinations.values()) {
+        for (const task of destination.shed(now - stallAfter))
+          settleAll(task, untried("4.4.1", "its destination does not answer", now + STALLED_FOR_MS));
       }
       if (this.#destinations.size > 0) this.#lookForStalls();
     });
@@ -126,98 +218,67 @@ export class Delivery {
 
   /** Hands back what was not begun. What is under way settles as usual. */
   stop(): { readonly message: QueuedMessage; readonly recipients: readonly QueuedRecipient[] }[] {
+    this.#stopped = true;
     this.#callOffLook?.();
     return [...this.#destinations.values()]
-      .flatMap((destination) => destination.stop())
-      .map(({ message, group }) => ({ message, recipients: group }));
+      .flatMap(({ destination }) => destination.stop())
+      .map(({ message, recipients }) => ({ message, recipients }));
   }
 
-  #groups(
-    message: QueuedMessage,
-    only: readonly QueuedRecipient[],
-  ): Iterable<{ key: string; hop: NextHop; domain: string; recipients: QueuedRecipient[] }> {
-    const groups = new Map<string, { key: string; hop: NextHop; domain: string; recipients: QueuedRecipient[] }>();
+  #groups(message: QueuedMessage, only: readonly QueuedRecipient[]): Iterable<Group> {
+    const groups = new Map<string, Group>();
     for (const recipient of only) {
       const { domain } = recipient.mailbox;
       const hop = routeFor(this.#parts.routes, domain, message.envelope.reversePath);
       const key = destinationKey(hop, domain);
       const group = groups.get(key);
-      if (group === undefined) groups.set(key, { key, hop, domain, recipients: [recipient] });
+      if (group === undefined) groups.set(key, { hop, domain, recipients: [recipient] });
       else group.recipients.push(recipient);
     }
     return groups.values();
   }
 
-  #destination(key: string, hop: RemoteHop, domain: string): Destination<Task> {
-    const known = this.#destinations.get(key);
+  #known(site: Site | NoSite, domain: string): Known {
+    const known = this.#destinations.get(site.key);
     if (known !== undefined) return known;
-    const { maxConnections, initialConnections, maxMessagesPerConnection, keepIdle } = this.#options;
-    const destination = new Destination<Task>({
-      clock: this.#clock,
-      maxConnections,
-      initialConnections,
-      maxMessagesPerConnection,
-      keepIdle,
-      open: () => this.#open(hop, domain),
-      fail: (task, outcome) => task.settle(task.recipients.map(() => outcome)),
-      onEmpty: () => this.#destinations.delete(key),
-    });
-    this.#destinations.set(key, destination);
+    const rule = ruleFor(this.#rules, site, domain);
+    const { maxMessagesPerConnection, maxRecipients, sources } = { ...this.#options, ...rule };
+    const pace = this.#paceOf(site, rule);
+    const from = new Sources(sources);
+    const made: Known = {
+      pace,
+      maxRecipients,
+      destination: new Destination<Task>({
+        clock: this.#clock,
+        pace,
+        maxMessagesPerConnection,
+        keepIdle: this.#options.keepIdle,
+        backOff: this.#options.backOff,
+        random: this.#random,
+        open: ({ hop }) => (site.kind === "none" ? Promise.resolve(site.outcome) : this.#sessions.open(site, hop, from)),
+        settle: settleAll,
+        onClosed: (closed) => this.#parts.onClosed?.(site.key, closed),
+        onEmpty: () => this.#destinations.delete(site.key),
+      }),
+    };
+    this.#destinations.set(site.key, made);
     this.#lookForStalls();
-    return destination;
+    return made;
   }
 
-  /** A session at the first address that gives one. */
-  async #open(hop: RemoteHop, domain: string): Promise<HostLink | Unfinished> {
-    try {
-      const { resolver, isOwnName, isOwnEndpoint, random } = this.#parts;
-      const { families, port, maxAddresses } = this.#options;
-      const own = { isOwnName, isOwnEndpoint, ...(random === undefined ? {} : { random }) };
-      const found = await hostsFor(hop, domain, { resolver, families, port, ...own });
-      if (found.kind === "none") return found.outcome;
-      let last: Unfinished = delayedHere("4.4.1", "no address was tried");
-      for (const target of found.hosts.slice(0, maxAddresses)) {
-        const link = await this.#try(target, hop);
-        if (!("action" in link)) return link;
-        last = link;
-      }
-      return last;
-    } catch (error) {
-      // A bug, or a lack of ours: not known to have failed, so it is tried again.
-      return delayedHere("4.3.0", error instanceof Error ? error.message : String(error));
-    }
+  #paceOf({ key }: Site | NoSite, rule: PacingRule | undefined): Pace {
+    const shared = rule === undefined ? undefined : this.#paces.get(rule);
+    if (shared !== undefined) return shared;
+    const { maxConnections, initialConnections } = { ...this.#options, ...rule };
+    const rate = rule?.rate === undefined ? {} : { rate: rule.rate };
+    const name = rule?.name ?? key;
+    const pace = new Pace({ name, maxConnections, initialConnections, ...rate, quota: this.#quota, clock: this.#clock });
+    if (rule !== undefined) this.#paces.set(rule, pace);
+    return pace;
   }
 
   /** An idle connection gives its place to one that is wanted. */
   #makePlace(): void {
-    for (const destination of this.#destinations.values()) if (destination.dropIdle()) return;
-  }
-
-  async #try(target: TargetHost, hop: RemoteHop): Promise<HostLink | Unfinished> {
-    if (this.#gate.full) this.#makePlace();
-    await this.#gate.enter();
-    try {
-      const link = await openLink(target, hop, {
-        delivery: this.#options,
-        dial: this.#parts.dial,
-        clock: this.#clock,
-        signal: this.#abort.signal,
-        onClosed: () => this.#gate.leave(),
-        onFallback: (host, why) => this.#parts.onFallback(describeHost(host), why),
-      });
-      // A host that an operator named is believed; one that DNS named and that bears our name is ourselves (RFC 5321 5.1).
-      if (hop.kind === "mx" && this.#parts.isOwnName(link.serverName)) {
-        void link.quit();
-        return failedHere(
-          "5.4.6",
-          `${describeHost(target)} calls itself ${link.serverName}, which is this server: mail would go in a circle`,
-          "host",
-        );
-      }
-      return link;
-    } catch (error) {
-      this.#gate.leave();
-      return outcomeOfError(error, target);
-    }
+    for (const { destination } of this.#destinations.values()) if (destination.dropIdle()) return;
   }
 }

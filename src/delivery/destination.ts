@@ -2,64 +2,125 @@
  * One destination: the connections to it, and the messages that wait for one.
  *
  * Rules
- * 1. A message waits for its own destination alone; destinations do not share anything here.
+ * 1. A message waits for its own destination alone; what destinations of one provider share is their pace.
  * 2. A connection serves one message after the other and is kept for a moment when there is none.
- * 3. Where no connection can be had, all that wait here hear it at once: each would only find out the same.
+ * 3. Where no connection can be had, all that wait here hear it at once: each would only find out the same. Then it is left alone, longer each
+ *    time, and what comes meanwhile is put off untried; the next look is a single connection's.
  * 4. A reused connection that turns out dead before the content was complete is tried once more on a fresh one.
  */
-import type { RemoteHost, Unfinished } from "../mail/outcome.ts";
+import { describeHost, describeReason, type RemoteHost, type Unfinished } from "../mail/outcome.ts";
+import type { EnhancedStatus } from "../mail/status.ts";
 import type { Clock } from "../util/clock.ts";
 import { Fifo } from "../util/fifo.ts";
+import { untried } from "./outcomes.ts";
+import type { Pace, PaceMember } from "./pace.ts";
+import { Throughput } from "./throughput.ts";
+
+/**
+ * done: settled, the server is well. trouble: settled, and the server said that it has enough, or hung up. dead: not settled, the connection was
+ * gone from the start.
+ */
+export type Sent = "done" | "trouble" | "dead";
 
 /** A session at a host of the destination. */
 export interface Link<Job> {
   readonly at: RemoteHost;
   /** Another message can go through it. */
   readonly usable: boolean;
-  /** Sends the job's message and settles it; false where the link was dead from the start and nothing was settled. */
-  send(job: Job, reused: boolean): Promise<boolean>;
+  /** Messages that its server takes in one session (RFC 9422); absent: it does not say. */
+  readonly maxMessages?: number;
+  /** Sends the job's message and settles it, but for `dead`. */
+  send(job: Job, reused: boolean): Promise<Sent>;
   quit(): Promise<void>;
 }
 
 export interface DestinationOptions<Job> {
   readonly clock: Clock;
-  readonly maxConnections: number;
-  readonly initialConnections: number;
+  readonly pace: Pace;
   readonly maxMessagesPerConnection: number;
   readonly keepIdle: number;
-  /** A new session, or what every waiting job comes to without one. */
-  open(): Promise<Link<Job> | Unfinished>;
+  /** Milliseconds for which it is left alone after a failure: at first, and at most. */
+  readonly backOff: { readonly first: number; readonly longest: number };
+  readonly random: () => number;
+  /** A new session for this job and those behind it, or what every waiting job comes to without one. */
+  open(job: Job): Promise<Link<Job> | Unfinished>;
   /** Ends a job without an attempt to send it. */
-  fail(job: Job, outcome: Unfinished): void;
-  /** Nothing waits, nothing is open. */
+  settle(job: Job, outcome: Unfinished): void;
+  /** It is left alone from now on, or no longer (`undefined`). */
+  onClosed(closed: Closed | undefined): void;
+  /** Nothing waits, nothing is open, nothing is to be remembered. */
   onEmpty(): void;
 }
 
-export class Destination<Job> {
+/** Left alone. */
+export interface Closed {
+  readonly until: number;
+  readonly status: EnhancedStatus;
+  readonly why: string;
+}
+
+/** What is told of it to operators. */
+export interface DestinationState {
+  readonly waiting: number;
+  readonly connections: number;
+  readonly closed?: Closed;
+}
+
+/** Where it is left alone for longer, what waits goes back to the queue. */
+const PATIENCE_MS = 5000;
+/** Messages through one connection before another destination of the same pace has its turn. */
+const TURN = 20;
+/** What can be sent within this time is no burden. */
+export const SOON_MS = 2000;
+/** What a slow destination cannot take soon is put off by how long it is likely to take, within these bounds. */
+const SHORTEST_PUT_OFF_MS = 5000;
+const LONGEST_PUT_OFF_MS = 15 * 60_000;
+
+export class Destination<Job> implements PaceMember {
   readonly #options: DestinationOptions<Job>;
   readonly #waiting = new Fifo<Job>();
+  readonly #throughput: Throughput;
   #idle: { readonly link: Link<Job>; readonly used: number; readonly off: () => void }[] = [];
   /** Lanes that work: each has a connection or opens one. */
   #lanes = 0;
-  #limit: number;
   #stopped = false;
   /** When something came to an end here. */
   #progress: number;
+  #closed: (Closed & { readonly off: () => void }) | undefined;
+  /** How often it was left alone since the last success. */
+  #backOffs = 0;
+  /** Failures in a row. */
+  #failures = 0;
 
   constructor(options: DestinationOptions<Job>) {
     this.#options = options;
-    this.#limit = Math.min(options.initialConnections, options.maxConnections);
     this.#progress = options.clock.now();
+    this.#throughput = new Throughput(this.#progress);
+    options.pace.join(this);
   }
 
   get busy(): boolean {
     return this.#lanes > 0 || this.#waiting.length > 0;
   }
 
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  get state(): DestinationState {
+    const closed = this.#closed === undefined ? {} : { closed: plain(this.#closed) };
+    return { waiting: this.#waiting.length, connections: this.#lanes + this.#idle.length, ...closed };
+  }
+
   add(job: Job): void {
-    if (!this.busy) this.#progress = this.#options.clock.now();
+    const now = this.#options.clock.now();
+    if (this.#closed !== undefined && this.#closed.until - now > PATIENCE_MS) return this.#putOff(job, this.#closed);
+    if (!this.busy) {
+      this.#progress = now;
+      this.#throughput.begin(now);
+    }
     this.#waiting.push(job);
-    this.#work();
+    this.work();
   }
 
   /** Takes back all that waits where nothing has moved since `before`: it would only keep others from the hand. */
@@ -67,28 +128,53 @@ export class Destination<Job> {
     return this.#progress < before ? this.#waiting.drain() : [];
   }
 
+  /** Puts off what cannot be sent soon, by how long it is likely to take. */
+  relieve(): void {
+    const now = this.#options.clock.now();
+    const perSecond = this.#throughput.perSecond(now);
+    if (perSecond === undefined) return;
+    const soon = Math.ceil((perSecond * SOON_MS) / 1000);
+    if (this.#waiting.length <= soon) return;
+    const all = this.#waiting.drain();
+    for (const job of all.slice(0, soon)) this.#waiting.push(job);
+    for (const [i, job] of all.slice(soon).entries()) {
+      const wait = Math.max(SHORTEST_PUT_OFF_MS, ((soon + i) / Math.max(perSecond, 0.001)) * 1000);
+      // Beyond the bound they would all come back at once.
+      const due = now + (wait < LONGEST_PUT_OFF_MS ? wait : LONGEST_PUT_OFF_MS * (0.5 + this.#options.random() / 2));
+      const text = `${all.length} messages wait for this destination, which takes ${perSecond.toFixed(1)} a second`;
+      this.#options.settle(job, untried("4.4.5", text, Math.round(due)));
+    }
+  }
+
   /** Lets the connection go that has been idle for longest; false where none is. */
   dropIdle(): boolean {
     const idle = this.#idle.shift();
     if (idle === undefined) return false;
     idle.off();
-    void idle.link.quit();
+    this.#letGo(idle.link);
     return true;
+  }
+
+  /** It is not left alone any longer. */
+  reopen(): void {
+    this.#backOffs = 0;
+    this.#failures = 0;
+    this.#open();
   }
 
   /** Takes back what has not been begun and lets idle connections go; what is under way goes on. */
   stop(): Job[] {
     this.#stopped = true;
-    for (const { link, off } of this.#idle.splice(0)) {
-      off();
-      void link.quit();
-    }
+    this.#closed?.off();
+    while (this.dropIdle());
     return this.#waiting.drain();
   }
 
-  #work(): void {
-    while (this.#waiting.length > 0 && this.#lanes < this.#limit) {
+  work(): void {
+    // Whoever did not answer last time is asked by one connection.
+    while (this.#waiting.length > 0 && this.#closed === undefined && (this.#backOffs === 0 || this.#lanes === 0)) {
       const idle = this.#takeIdle();
+      if (idle === undefined && !this.#options.pace.enter(this)) return;
       this.#lanes++;
       void this.#lane(idle?.link, idle?.used ?? 0); // takes its first job before it returns here
     }
@@ -98,6 +184,7 @@ export class Destination<Job> {
     for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) {
       idle.off();
       if (idle.link.usable) return idle;
+      this.#options.pace.leave();
     }
     return undefined;
   }
@@ -106,46 +193,132 @@ export class Destination<Job> {
     let link = first;
     let used = firstUsed;
     for (let job = this.#waiting.shift(); job !== undefined; job = this.#waiting.shift()) {
-      if (link === undefined || !link.usable || used >= this.#options.maxMessagesPerConnection) {
+      const permit = this.#options.pace.permit();
+      if (permit !== 0 && !(await this.#mayGo(permit))) {
+        this.#handBack(job);
+        break;
+      }
+      if (link === undefined || !link.usable || used >= this.#most(link)) {
         if (link?.usable) void link.quit();
-        link = await this.#open(job);
+        link = await this.#connect(job);
         used = 0;
         if (link === undefined) break;
       }
-      const sent = await link.send(job, used > 0);
-      this.#progress = this.#options.clock.now();
-      used++;
-      if (sent) this.#limit = Math.min(this.#options.maxConnections, this.#limit + 1);
-      else this.#waiting.unshift(job);
+      this.#sent(job, link, await link.send(job, used++ > 0));
+      if (this.#closed !== undefined || (used >= TURN && this.#options.pace.isWantedByOthers(this))) break;
     }
     this.#lanes--;
-    if (link?.usable) this.#keep(link, used);
-    if (this.#waiting.length > 0) this.#work();
-    else if (!this.busy && this.#idle.length === 0) this.#options.onEmpty();
+    this.#leaveLane(link, used);
+    if (this.#waiting.length > 0) this.work();
+    else this.#endIfEmpty();
+  }
+
+  /** Whether the rate allows another message. */
+  async #mayGo(permit: number | Promise<number>): Promise<boolean> {
+    const wait = await permit;
+    if (wait > 0 && this.#closed === undefined) this.#close(wait, "4.4.5", `the rate set for ${this.#options.pace.name} is used up`);
+    return wait === 0;
+  }
+
+  #handBack(job: Job): void {
+    if (this.#stopped) this.#options.settle(job, untried("4.3.2", "the server stops", this.#options.clock.now()));
+    else if (this.#closed !== undefined && this.#closed.until - this.#options.clock.now() > PATIENCE_MS) this.#putOff(job, this.#closed);
+    else this.#waiting.unshift(job);
+  }
+
+  #most(link: Link<Job>): number {
+    return Math.min(this.#options.maxMessagesPerConnection, link.maxMessages ?? Number.POSITIVE_INFINITY);
+  }
+
+  #sent(job: Job, link: Link<Job>, sent: Sent): void {
+    const now = this.#options.clock.now();
+    this.#progress = now;
+    if (sent === "dead") return this.#handBack(job);
+    this.#throughput.add(now);
+    if (sent === "done") {
+      this.#failures = 0;
+      this.#backOffs = 0;
+      this.#options.pace.succeeded();
+    } else this.#trouble("4.4.5", `${describeHost(link.at)} wants no more for now`);
   }
 
   /** A session for this job and those behind it; where there is none, it and they are over. */
-  async #open(job: Job): Promise<Link<Job> | undefined> {
-    const opened = await this.#options.open();
+  async #connect(job: Job): Promise<Link<Job> | undefined> {
+    const opened = await this.#options.open(job);
     this.#progress = this.#options.clock.now();
     if (!("action" in opened)) return opened;
-    this.#limit = Math.max(1, this.#limit >> 1);
-    this.#options.fail(job, opened);
-    // Another lane may still get through: then those who wait have a chance.
-    if (this.#lanes === 1) for (const waiting of this.#waiting.drain()) this.#options.fail(waiting, opened);
+    // Another lane may still get through: then this job and those that wait have a chance.
+    if (this.#mayRecover) this.#handBack(job);
+    else for (const waiting of [job, ...this.#waiting.drain()]) this.#options.settle(waiting, opened);
+    if (opened.action === "delayed") this.#trouble(opened.status, describeReason(opened.why));
     return undefined;
   }
 
-  #keep(link: Link<Job>, used: number): void {
-    if (this.#stopped || used >= this.#options.maxMessagesPerConnection) {
-      void link.quit();
-      return;
-    }
+  /** Another lane is at work, and not each of them has failed since the last success. */
+  get #mayRecover(): boolean {
+    return this.#closed === undefined && this.#lanes > 1 && this.#failures < this.#lanes;
+  }
+
+  #trouble(status: EnhancedStatus, why: string): void {
+    this.#options.pace.slowDown();
+    const mayRecover = this.#mayRecover;
+    this.#failures++;
+    if (mayRecover || this.#closed !== undefined) return;
+    const { first, longest } = this.#options.backOff;
+    const wait = Math.min(longest, first * 2 ** Math.min(this.#backOffs++, 30));
+    this.#close(wait * (0.9 + this.#options.random() / 5), status, why);
+    if (this.#closed !== undefined) this.#options.onClosed(plain(this.#closed));
+  }
+
+  #close(wait: number, status: EnhancedStatus, why: string): void {
+    if (this.#stopped) return;
+    const until = Math.ceil(this.#options.clock.now() + wait);
+    const closed = { until, status, why, off: this.#options.clock.after(wait, () => this.#open()) };
+    this.#closed = closed;
+    if (wait > PATIENCE_MS) for (const job of this.#waiting.drain()) this.#putOff(job, closed);
+  }
+
+  /** Spread a little, so that they do not all come back at once. */
+  #putOff(job: Job, { until, status, why }: Closed): void {
+    const spread = Math.max(1000, (until - this.#options.clock.now()) / 4);
+    const text = `not tried before ${new Date(until).toISOString()}: ${why}`;
+    this.#options.settle(job, untried(status, text, Math.round(until + this.#options.random() * spread)));
+  }
+
+  #open(): void {
+    this.#closed?.off();
+    const wasLeftAlone = this.#closed !== undefined && this.#backOffs > 0;
+    this.#closed = undefined;
+    if (wasLeftAlone) this.#options.onClosed(undefined);
+    this.work();
+    if (this.busy || this.#stopped) return;
+    // How often it failed is remembered until what was put off has come back.
+    this.#options.clock.after(this.#options.backOff.longest, () => this.#endIfEmpty(true));
+  }
+
+  #endIfEmpty(forget = false): void {
+    if (this.busy || this.#idle.length > 0 || this.#closed !== undefined || (this.#backOffs > 0 && !forget)) return;
+    this.#options.pace.part(this);
+    this.#options.onEmpty();
+  }
+
+  #leaveLane(link: Link<Job> | undefined, used: number): void {
+    if (!link?.usable) return this.#options.pace.leave();
+    if (this.#stopped || used >= this.#most(link) || this.#options.pace.isWantedByOthers(this)) return this.#letGo(link);
     const off = this.#options.clock.after(this.#options.keepIdle, () => {
       this.#idle = this.#idle.filter((idle) => idle.link !== link);
-      void link.quit();
-      if (!this.busy && this.#idle.length === 0) this.#options.onEmpty();
+      this.#letGo(link);
+      this.#endIfEmpty();
     });
     this.#idle.push({ link, used, off });
   }
+
+  #letGo(link: Link<Job>): void {
+    void link.quit();
+    this.#options.pace.leave();
+  }
+}
+
+function plain({ until, status, why }: Closed): Closed {
+  return { until, status, why };
 }

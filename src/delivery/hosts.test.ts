@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Answer, MxRecord, Resolver } from "../net/resolver.ts";
-import { type HostsOptions, hostsFor } from "./hosts.ts";
+import { type HostsOptions, hostsOf } from "./hosts.ts";
+import { type SiteOptions, siteOf } from "./site.ts";
 
 type Zone = Readonly<Record<string, { mx?: Answer<MxRecord>; addresses?: Answer<string> }>>;
 
@@ -11,7 +12,7 @@ function found<T>(...records: T[]): Answer<T> {
 
 const mx = (preference: number, exchange: string): MxRecord => ({ preference, exchange });
 
-function options(zone: Zone): HostsOptions {
+function options(zone: Zone): HostsOptions & SiteOptions {
   const resolver = {
     mx: async (domain: string) => zone[domain]?.mx ?? { kind: "no-data" },
     addresses: async (host: string) => zone[host]?.addresses ?? (/^[\d.]+$/.test(host) ? found(host) : { kind: "no-domain" }),
@@ -27,9 +28,10 @@ function options(zone: Zone): HostsOptions {
 }
 
 async function names(domain: string, zone: Zone): Promise<string> {
-  const hosts = await hostsFor({ kind: "mx" }, domain, options(zone));
+  const site = await siteOf({ kind: "mx" }, domain, options(zone));
+  const hosts = site.kind === "none" ? site : await hostsOf(site, options(zone));
   if (hosts.kind === "none") return `${hosts.outcome.action} ${hosts.outcome.status}`;
-  return hosts.hosts.map(({ name, address }) => `${name}[${address}]`).join(" ");
+  return hosts.hosts.flatMap(({ name, addresses }) => addresses.map((address) => `${name}[${address}]`)).join(" ");
 }
 
 const a: Answer<string> = found("192.0.2.1");

@@ -1,24 +1,22 @@
 /**
- * The addresses to try for a destination, in order (RFC 5321 5.1).
+ * The hosts of a site with their addresses, in the order in which they are tried (RFC 5321 5.1).
  *
  * Rules
- * 1. MX by preference, equal ones shuffled; no MX: the domain's own addresses (implicit MX); null MX: no mail (RFC 7505).
- * 2. Never ourselves: of a list that names us, only what is preferred to us is left.
+ * 1. Hosts by preference, equal ones shuffled; of each host IPv6 and IPv4 in turn.
+ * 2. Never ourselves: a host that has an address of ours ends the list, for those after it are no better than us.
  * 3. DNS that does not answer delays; only an answer of DNS fails.
  */
-import { addressOfLiteral, domainKey } from "../mail/domain.ts";
+import { domainKey } from "../mail/domain.ts";
 import type { Unfinished } from "../mail/outcome.ts";
 import type { EnhancedStatus } from "../mail/status.ts";
-import type { Families, MxRecord, Resolver } from "../net/resolver.ts";
-import type { HostHop } from "./route.ts";
+import type { Families, Resolver } from "../net/resolver.ts";
+import type { Site } from "./site.ts";
 
-/** A next hop that is reached by a connection. */
-export type RemoteHop = HostHop | { readonly kind: "mx" };
-
-/** One address to connect to. */
+/** One server, under all of its addresses. */
 export interface TargetHost {
   readonly name: string;
-  readonly address: string;
+  /** At least one; the path of a unix socket is its own. */
+  readonly addresses: readonly string[];
   readonly port: number;
 }
 
@@ -27,10 +25,8 @@ export type Hosts =
   | { readonly kind: "none"; readonly outcome: Unfinished };
 
 export interface HostsOptions {
-  readonly resolver: Resolver;
+  readonly resolver: Pick<Resolver, "addresses">;
   readonly families: Families;
-  /** The port of recipients' servers. */
-  readonly port: number;
   /** Whether this name is ours. */
   isOwnName(name: string): boolean;
   /** Whether we listen there. */
@@ -38,49 +34,11 @@ export interface HostsOptions {
   readonly random?: () => number;
 }
 
-export async function hostsFor(hop: RemoteHop, domain: string, options: HostsOptions): Promise<Hosts> {
-  if (hop.kind === "host") {
-    const { host, port } = hop;
-    return host.startsWith("/")
-      ? { kind: "hosts", hosts: [{ name: host, address: host, port }] }
-      : addressesOf([host], port, options, false);
-  }
-  const literal = addressOfLiteral(domain);
-  if (literal !== undefined) return addressesOf([literal], options.port, options, false);
-  const answer = await options.resolver.mx(domain);
-  switch (answer.kind) {
-    case "failed":
-      return none("delayed", "4.4.3", `DNS did not say where mail for ${domain} goes: ${answer.why}`);
-    case "no-domain":
-      return none("failed", "5.1.2", `the domain ${domain} does not exist`);
-    case "no-data":
-      return addressesOf([domain], options.port, options, true);
-    case "found":
-      return exchangers(domain, answer.records, options);
-  }
-}
-
-function exchangers(domain: string, records: readonly MxRecord[], options: HostsOptions): Promise<Hosts> | Hosts {
-  // RFC 7505 3: a single MX with an empty exchange. Among others it means nothing.
-  const named = records.filter((record) => record.exchange !== "");
-  if (named.length === 0) return none("failed", "5.1.10", `the domain ${domain} accepts no mail (null MX)`);
-  const own = named.filter((record) => options.isOwnName(record.exchange)).map((record) => record.preference);
-  const usable = named.filter((record) => record.preference < Math.min(Number.POSITIVE_INFINITY, ...own));
-  if (usable.length === 0) {
-    return none("failed", "5.4.6", `mail for ${domain} would come back here: its MX names this server, which has no route for it`);
-  }
-  return addressesOf(inOrder(usable, options.random ?? Math.random), options.port, options, true);
-}
-
-/** By preference; equal ones in a random order, to share the load (RFC 5321 5.1). */
-function inOrder(records: readonly MxRecord[], random: () => number): string[] {
-  return records
-    .map((record) => ({ record, chance: random() }))
-    .sort((a, b) => a.record.preference - b.record.preference || a.chance - b.chance)
-    .map(({ record }) => record.exchange);
-}
-
-async function addressesOf(names: readonly string[], port: number, options: HostsOptions, ownNamesToo: boolean): Promise<Hosts> {
+export async function hostsOf({ ranks, port, byDns }: Site, options: HostsOptions): Promise<Hosts> {
+  const { random = Math.random } = options;
+  const names = ranks.flatMap((equal) => shuffled(equal, random));
+  const [first] = names;
+  if (first?.startsWith("/")) return { kind: "hosts", hosts: [{ name: first, addresses: [first], port }] };
   const answers = await Promise.all(names.map((name) => options.resolver.addresses(name, options.families)));
   const hosts: TargetHost[] = [];
   let own = false;
@@ -89,12 +47,9 @@ async function addressesOf(names: readonly string[], port: number, options: Host
     const name = names[i] as string;
     if (answer.kind === "failed") failure ??= `DNS did not give the address of ${name}: ${answer.why}`;
     if (answer.kind !== "found") continue;
-    const found = interleave(answer.records).map((address) => ({ name, address, port }));
-    if (found.some((host) => options.isOwnEndpoint(host.address, port)) || (ownNamesToo && options.isOwnName(name))) {
-      own = true;
-      break; // this one is us, and those after it are no better than us
-    }
-    hosts.push(...found);
+    own = answer.records.some((address) => options.isOwnEndpoint(address, port)) || (byDns && options.isOwnName(name));
+    if (own) break;
+    hosts.push({ name, addresses: interleaved(answer.records), port });
   }
   if (hosts.length > 0) return { kind: "hosts", hosts };
   if (failure !== undefined) return none("delayed", "4.4.3", failure);
@@ -102,8 +57,17 @@ async function addressesOf(names: readonly string[], port: number, options: Host
   return none("failed", "5.4.4", `no address for ${names.map(domainKey).join(", ")}`);
 }
 
-/** IPv6 and IPv4 in turn, IPv6 first, so that a family that leads nowhere costs one attempt and not all. */
-function interleave(addresses: readonly string[]): string[] {
+/** To share the load (RFC 5321 5.1). */
+function shuffled(names: readonly string[], random: () => number): readonly string[] {
+  if (names.length < 2) return names;
+  return names
+    .map((name) => ({ name, chance: random() }))
+    .sort((a, b) => a.chance - b.chance)
+    .map(({ name }) => name);
+}
+
+/** IPv6 and IPv4 in turn, IPv6 first, so that a family that leads nowhere costs one attempt and not all (RFC 8305 4). */
+function interleaved(addresses: readonly string[]): string[] {
   const six = addresses.filter((address) => address.includes(":"));
   const four = addresses.filter((address) => !address.includes(":"));
   const mixed: string[] = [];

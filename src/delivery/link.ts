@@ -13,20 +13,22 @@ import { type Fit, fitMessage, fitRecipient, type Misfit } from "../client/fit.t
 import { SmtpConnection } from "../client/smtp-connection.ts";
 import type { Content } from "../mail/content.ts";
 import type { Recipient } from "../mail/envelope.ts";
-import type { QueuedMessage } from "../mail/message.ts";
-import type { Outcome, RemoteHost } from "../mail/outcome.ts";
+import type { QueuedMessage, QueuedRecipient } from "../mail/message.ts";
+import { isUnfinished, type Outcome, type RemoteHost } from "../mail/outcome.ts";
 import type { RecipientResult } from "../protocol/client-session.ts";
 import type { Dial } from "../util/byte-stream.ts";
 import type { Clock } from "../util/clock.ts";
-import type { Link } from "./destination.ts";
-import type { RemoteHop, TargetHost } from "./hosts.ts";
+import type { Link, Sent } from "./destination.ts";
+import type { TargetHost } from "./hosts.ts";
 import type { DeliveryOptions } from "./options.ts";
 import { delayedHere, failedHere, outcomeOf } from "./outcomes.ts";
+import { raceTo } from "./race.ts";
+import type { RemoteHop } from "./site.ts";
 
 /** One message, and those of its recipients that go to one destination in one transaction. */
 export interface Job {
   readonly message: QueuedMessage;
-  readonly recipients: readonly Recipient[];
+  readonly recipients: readonly QueuedRecipient[];
   /** One outcome for each recipient, in order. Called once. */
   settle(outcomes: readonly Outcome[]): void;
 }
@@ -37,35 +39,61 @@ export interface LinkOptions {
   readonly clock: Clock;
   /** Ends every connection. */
   readonly signal: AbortSignal;
+  /** The address to come from. */
+  sourceFor(address: string): string | undefined;
+  /** Whether the message may still be sent to them: asked right before it is complete. */
+  holds(message: QueuedMessage, recipients: readonly QueuedRecipient[]): boolean;
   /** The connection of a link that was opened is gone. */
   onClosed(): void;
   /** A TLS handshake failed and clear text is used instead. */
-  onFallback(host: TargetHost, why: string): void;
+  onFallback(host: RemoteHost, why: string): void;
 }
 
-/** Rejects with an SmtpError. */
-export async function openLink(target: TargetHost, hop: RemoteHop, options: LinkOptions): Promise<HostLink> {
-  const { hostname, timeouts, sourceIPv4, sourceIPv6 } = options.delivery;
-  const source = target.address.includes(":") ? sourceIPv6 : sourceIPv4;
+/** There was no session at `at`, where an address was reached, and `error` says why. */
+export class LinkError extends Error {
+  override readonly name = "LinkError";
+  readonly at: RemoteHost;
+  /** It answered at this address; absent: none of them did. */
+  readonly address: string | undefined;
+
+  constructor(at: RemoteHost, address: string | undefined, cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause });
+    this.at = at;
+    this.address = address;
+  }
+}
+
+/** A session at the first of the host's addresses that answers. Rejects with a LinkError. */
+export async function openLink(host: TargetHost, hop: RemoteHop, options: LinkOptions): Promise<HostLink> {
+  const { hostname, timeouts } = options.delivery;
+  const race = raceTo(host.addresses, options);
   const common = {
-    host: target.address,
-    port: target.port,
+    host: host.name,
+    port: host.port,
     name: hostname,
-    tlsName: target.name,
+    tlsName: host.name,
     ...termsOf(hop),
     timeouts,
-    dial: options.dial,
     clock: options.clock,
     signal: options.signal,
-    ...(source === undefined ? {} : { localAddress: source }),
+  };
+  const reached = (): RemoteHost => {
+    const address = race.winner ?? (host.addresses.length === 1 ? host.addresses[0] : undefined);
+    return { name: host.name, ...(address === undefined ? {} : { address }), port: host.port };
   };
   const tls = hop.kind === "host" ? (hop.tls ?? "opportunistic") : "opportunistic";
   try {
-    return await open({ ...common, tls }, target, options.onClosed);
+    return await open({ ...common, dial: race.dial, tls }, reached, options);
   } catch (error) {
-    if (tls !== "opportunistic" || !(error instanceof SmtpError) || error.phase !== "handshake") throw error;
-    options.onFallback(target, error.why);
-    return open({ ...common, tls: "none" }, target, options.onClosed);
+    const refused = tls === "opportunistic" && error instanceof SmtpError && error.phase === "handshake";
+    if (!refused || race.winner === undefined) throw new LinkError(reached(), race.winner, error);
+    options.onFallback(reached(), error.why);
+    const again = raceTo([race.winner], options);
+    try {
+      return await open({ ...common, dial: again.dial, tls: "none" }, reached, options);
+    } catch (second) {
+      throw new LinkError(reached(), race.winner, second);
+    }
   }
 }
 
@@ -77,30 +105,26 @@ function termsOf(hop: RemoteHop): Pick<ConnectionOptions, "verify" | "protocol" 
 }
 
 /** `onClosed` is called for a link that was handed out, and for no other. */
-async function open(options: ConnectionOptions, target: TargetHost, onClosed: () => void): Promise<HostLink> {
+async function open(connection: ConnectionOptions, at: () => RemoteHost, { onClosed, holds }: LinkOptions): Promise<HostLink> {
   let handedOut = false;
-  const connection = await SmtpConnection.open({ ...options, onClosed: () => handedOut && onClosed() });
+  const opened = await SmtpConnection.open({ ...connection, onClosed: () => handedOut && onClosed() });
   handedOut = true;
-  return new HostLink(connection, target, options.protocol === "lmtp");
+  return new HostLink(opened, at(), { final: connection.protocol === "lmtp", holds });
 }
 
 export class HostLink implements Link<Job> {
   readonly at: RemoteHost;
   readonly #connection: SmtpConnection;
-
   /** What it has taken is in the mailbox. */
   readonly #final: boolean;
+  readonly #holds: LinkOptions["holds"];
 
-  constructor(connection: SmtpConnection, target: TargetHost, final = false) {
+  constructor(connection: SmtpConnection, at: RemoteHost, { final, holds }: { readonly final: boolean } & Pick<LinkOptions, "holds">) {
     this.#connection = connection;
     this.#final = final;
+    this.#holds = holds;
     const { tls } = connection;
-    this.at = {
-      name: target.name,
-      address: target.address,
-      port: target.port,
-      ...(tls === undefined ? {} : { tls: `${tls.protocol} ${tls.cipher}` }),
-    };
+    this.at = { ...at, ...(tls === undefined ? {} : { tls: `${tls.protocol} ${tls.cipher}` }) };
   }
 
   get usable(): boolean {
@@ -112,50 +136,42 @@ export class HostLink implements Link<Job> {
     return this.#connection.capabilities.name;
   }
 
-  async send(job: Job, reused: boolean): Promise<boolean> {
+  async send(job: Job, reused: boolean): Promise<Sent> {
     const { capabilities } = this.#connection;
     const { message } = job;
     const fit = fitMessage(message.envelope, message.facts, capabilities);
-    if (fit.kind === "misfit") {
-      const outcome = failedHere(fit.status, fit.text);
-      job.settle(job.recipients.map(() => outcome));
-      return true;
-    }
+    if (fit.kind === "misfit") return settleAll(job, failedHere(fit.status, fit.text));
     let content: Content = message.content;
     if (fit.convert !== undefined) {
       const converted = await convertedContent(content, message.facts, fit.convert);
-      if (converted.kind === "impossible") {
-        const outcome = failedHere("5.6.3", `the next hop does not take this content, and it cannot be converted: ${converted.why}`);
-        job.settle(job.recipients.map(() => outcome));
-        return true;
-      }
+      if (converted.kind === "impossible")
+        return settleAll(job, failedHere("5.6.3", `the next hop does not take this content, and it cannot be converted: ${converted.why}`));
       content = converted.content;
     }
     return this.#transact(job, content, fit, reused);
   }
 
-  async #transact(job: Job, content: Content, fit: Extract<Fit, { kind: "send" }>, reused: boolean): Promise<boolean> {
+  async #transact(job: Job, content: Content, fit: Extract<Fit, { kind: "send" }>, reused: boolean): Promise<Sent> {
     const { capabilities } = this.#connection;
     const prepared = job.recipients.map((recipient) => fitRecipient(recipient, fit.envelope.smtpUtf8));
     const sendable = prepared.filter((recipient): recipient is Recipient => !isMisfit(recipient));
+    const mayEnd = (): boolean => this.#holds(job.message, job.recipients);
     let results: readonly RecipientResult[] = [];
     try {
-      if (sendable.length > 0) results = await this.#connection.send({ ...fit.envelope, recipients: sendable }, content, { via: fit.via });
+      if (sendable.length > 0)
+        results = await this.#connection.send({ ...fit.envelope, recipients: sendable }, content, { via: fit.via, mayEnd });
     } catch (error) {
-      const outcome = delayedHere("4.3.0", error instanceof Error ? error.message : String(error), "message");
-      job.settle(job.recipients.map(() => outcome));
-      return true;
+      return settleAll(job, delayedHere("4.3.0", error instanceof Error ? error.message : String(error), "message"));
     }
-    if (reused && results.length > 0 && results.every((result) => result.kind === "lost")) return false;
+    if (reused && results.length > 0 && results.every((result) => result.kind === "lost")) return "dead";
     let next = 0;
-    job.settle(
-      prepared.map((each) =>
-        isMisfit(each)
-          ? failedHere(each.status, each.text, "recipient")
-          : outcomeOf(results[next++] as RecipientResult, this.at, { dsn: capabilities.dsn, final: this.#final }),
-      ),
+    const outcomes = prepared.map((each) =>
+      isMisfit(each)
+        ? failedHere(each.status, each.text, "recipient")
+        : outcomeOf(results[next++] as RecipientResult, this.at, { dsn: capabilities.dsn, final: this.#final }),
     );
-    return true;
+    job.settle(outcomes);
+    return results.some((result, i) => isTrouble(result, outcomes[i])) ? "trouble" : "done";
   }
 
   quit(): Promise<void> {
@@ -165,4 +181,16 @@ export class HostLink implements Link<Job> {
 
 function isMisfit(value: Recipient | Misfit): value is Misfit {
   return "kind" in value;
+}
+
+function settleAll(job: Job, outcome: Outcome): Sent {
+  job.settle(job.recipients.map(() => outcome));
+  return "done";
+}
+
+/** The server hung up, or wants no more mail for now; what it says at RCPT (450 4.7.1, greylisting) concerns that recipient alone. */
+function isTrouble(result: RecipientResult, outcome: Outcome | undefined): boolean {
+  if (result.kind === "lost" || result.kind === "unknown") return true;
+  if (outcome === undefined || !isUnfinished(outcome) || outcome.action !== "delayed") return false;
+  return outcome.scope === "host" || (result.kind === "refused" && result.state === "mail");
 }

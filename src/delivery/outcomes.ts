@@ -47,7 +47,9 @@ function refused(answer: Reply, state: ClientState, at: RemoteHost): Unfinished 
   const permanent = isPermanent(answer) && answer.code !== 421;
   const status: EnhancedStatus = answer.status ?? (permanent ? "5.0.0" : "4.0.0");
   const why = { kind: "reply", reply: answer, doing: clientStates[state].doing, at } as const;
-  return { action: permanent ? "failed" : "delayed", scope: scopes[state] ?? "message", status, why };
+  // RFC 5321 3.8: 421 says that the server goes away, whatever was asked of it.
+  const scope = answer.code === 421 ? "host" : (scopes[state] ?? "message");
+  return { action: permanent ? "failed" : "delayed", scope, status, why };
 }
 
 function delayed(scope: Scope, status: EnhancedStatus, why: Unfinished["why"]): Unfinished {
@@ -78,4 +80,9 @@ export function failedHere(status: EnhancedStatus, text: string, scope: Scope = 
 
 export function delayedHere(status: EnhancedStatus, text: string, scope: Scope = "host"): Unfinished {
   return delayed(scope, status, { kind: "local", text });
+}
+
+/** Put off before anything was tried. */
+export function untried(status: EnhancedStatus, text: string, due: number): Unfinished {
+  return { action: "delayed", scope: "host", status, why: { kind: "local", text }, untried: { due, ages: true } };
 }

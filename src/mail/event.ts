@@ -80,6 +80,9 @@ export type MailEvent =
       readonly age: number;
     }
   | { readonly type: "tls-fallback"; readonly host: string; readonly why: string }
+  /** A destination cannot be reached, or has enough: what goes there is put off until then. */
+  | { readonly type: "left-alone"; readonly destination: string; readonly until: number; readonly why: string }
+  | { readonly type: "reopened"; readonly destination: string }
   | {
       readonly type: "bounced";
       readonly id: MessageId;

@@ -39,9 +39,16 @@ export type Outcome =
   /** Passed on to a host that gives no DSN. */
   | { readonly action: "relayed"; readonly at: RemoteHost; readonly reply: Reply; readonly final?: never }
   | { readonly action: "expanded"; readonly to: readonly string[] }
-  /** `held`: on purpose, by whoever runs this: it does not grow old by it. */
-  | { readonly action: "delayed"; readonly scope: Scope; readonly status: EnhancedStatus; readonly why: Reason; readonly held?: true }
-  | { readonly action: "failed"; readonly scope: Scope; readonly status: EnhancedStatus; readonly why: Reason; readonly held?: never };
+  | { readonly action: "delayed"; readonly scope: Scope; readonly status: EnhancedStatus; readonly why: Reason; readonly untried?: Untried }
+  | { readonly action: "failed"; readonly scope: Scope; readonly status: EnhancedStatus; readonly why: Reason; readonly untried?: never };
+
+/** It was put off before anything was tried: no attempt is counted. */
+export interface Untried {
+  /** When it is looked at again. */
+  readonly due: number;
+  /** False: on purpose, by whoever runs this; it is not given up for it. */
+  readonly ages: boolean;
+}
 
 export type Unfinished = Extract<Outcome, { action: "delayed" | "failed" }>;
 

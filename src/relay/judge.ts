@@ -71,7 +71,8 @@ export class Judge {
   judge(message: QueuedMessage, { recipient, outcome }: Attempted, now: number): Judged {
     if (!isUnfinished(outcome)) return this.#done(message, recipient, outcome, now);
     if (outcome.action === "failed") return this.#failed(message, recipient, outcome, now);
-    if (outcome.held === true) return held(message, recipient, outcome, now);
+    const { untried } = outcome;
+    if (untried?.ages === false) return putOff(message, recipient, outcome, untried.due);
     const begun = beginOf(message);
     const schedule = this.#scheduleFor(message, recipient);
     const attempts = recipient.attempts + 1;
@@ -79,16 +80,12 @@ export class Judge {
     const { deliverBy } = message.envelope;
     const returnAt = deliverBy?.mode === "return" ? deliverBy.at : Number.POSITIVE_INFINITY;
     if (next.kind === "expired" || now >= returnAt) return this.#failed(message, recipient, expired(outcome), now);
-    const due = Math.min(next.at, returnAt);
     const report = this.#delayReport(message, recipient, outcome, now, begun + schedule.giveUpAfter);
-    const last = describeReason(outcome.why);
-    return {
-      recipient,
-      outcome,
-      next: due,
-      settlement: { kind: "deferred", id: message.id, index: recipient.index, due, attempts, last, delayTold: report !== undefined },
-      ...(report === undefined ? {} : { report }),
-    };
+    const judged =
+      untried === undefined
+        ? deferred(message, recipient, outcome, Math.min(next.at, returnAt), attempts)
+        : putOff(message, recipient, outcome, Math.min(untried.due, returnAt, begun + schedule.giveUpAfter));
+    return report === undefined ? judged : { ...judged, settlement: { ...judged.settlement, delayTold: true }, report };
   }
 
   /** Puts off what failed and could not be reported: nothing is lost without a word. */
@@ -138,11 +135,16 @@ export class Judge {
   }
 }
 
-/** Looked at again now and then, in case its route is another by now; not an attempt. */
-function held({ id }: QueuedMessage, recipient: QueuedRecipient, outcome: Unfinished, now: number): Judged {
-  const due = now + hours(1);
-  const { index, attempts } = recipient;
-  return { recipient, outcome, next: due, settlement: { kind: "deferred", id, index, due, attempts, last: describeReason(outcome.why) } };
+type Deferred = Judged & { readonly settlement: Extract<Settlement, { kind: "deferred" }> };
+
+function deferred({ id }: QueuedMessage, recipient: QueuedRecipient, outcome: Unfinished, due: number, attempts: number): Deferred {
+  const last = describeReason(outcome.why);
+  return { recipient, outcome, next: due, settlement: { kind: "deferred", id, index: recipient.index, due, attempts, last } };
+}
+
+/** Nothing was tried, and no attempt is counted. */
+function putOff(message: QueuedMessage, recipient: QueuedRecipient, outcome: Unfinished, due: number): Deferred {
+  return deferred(message, recipient, outcome, due, recipient.attempts);
 }
 
 /** RFC 4865 4.1: what was held for its sender has waited for nobody. */

@@ -9,7 +9,7 @@
 import { createHmac } from "node:crypto";
 import { Authenticator, type BearerOptions, bearerVerifier } from "../accounts/index.ts";
 import { type AuthenticationSettings, dnsOf, type Network, Srs } from "../authentication/index.ts";
-import { type Attempted, Delivery } from "../delivery/delivery.ts";
+import { type Attempted, Delivery, type DestinationSummary } from "../delivery/delivery.ts";
 import type { DeliveryOptions } from "../delivery/options.ts";
 import type { Route } from "../delivery/route.ts";
 import { domainKey } from "../mail/domain.ts";
@@ -26,7 +26,7 @@ import type { StandingMessage, StoreError } from "../queue/store.ts";
 import type { ListenAt, ServerOptions } from "../server/options.ts";
 import type { Intake } from "../server/policy.ts";
 import { SmtpServer } from "../server/smtp-server.ts";
-import { type Clock, minutes, seconds, systemClock } from "../util/clock.ts";
+import { type Clock, seconds, systemClock } from "../util/clock.ts";
 import { AccountDirectory } from "./directory.ts";
 import { Forwarding, type Forwards } from "./forwarding.ts";
 import { Hand, type HandLimits } from "./hand.ts";
@@ -94,8 +94,6 @@ export interface LoginOptions {
 
 /** Milliseconds for the outcomes of what was cut at the deadline to be written. */
 const LAST_SETTLEMENTS = seconds(1);
-/** Milliseconds until what waited for a destination that does not move is taken in hand again. */
-const GIVEN_BACK_FOR = minutes(1);
 
 export class Relay {
   readonly #options: RelayOptions;
@@ -166,6 +164,16 @@ export class Relay {
     await this.#options.stores.close();
   }
 
+  /** Where mail is going, and where it is not for now. */
+  destinations(): DestinationSummary[] {
+    return this.#delivery.destinations();
+  }
+
+  /** No destination is left alone any longer. */
+  reopenDestinations(): void {
+    this.#delivery.reopen();
+  }
+
   /** The report on a message that is removed; `undefined` where nobody is to hear of it. */
   reportRemoved(message: StandingMessage, reason: string): Promise<NewMessage | undefined> {
     return this.#reporter.removed(message, reason, this.#clock.now());
@@ -189,7 +197,7 @@ export class Relay {
   }
 
   #makeDelivery(): Delivery {
-    const { hostname, routes, delivery } = this.#options;
+    const { hostname, routes, delivery, stores } = this.#options;
     const names = new Set([domainKey(hostname), domainKey(delivery?.hostname ?? hostname)]);
     return new Delivery(
       {
@@ -200,7 +208,14 @@ export class Relay {
         isOwnName: (name) => names.has(domainKey(name)),
         isOwnEndpoint: (address, port) => isOneOf(this.#server.addresses, address, port),
         maildir: (folder, message, mailbox) => this.#maildirs.deliver(folder, message, mailbox),
-        giveBack: (message, recipients) => this.#settler.release(message, recipients, this.#clock.now() + GIVEN_BACK_FOR),
+        quota: stores.quota,
+        holds: ({ id }, { index }) => stores.queue.holdsLease({ id, index }),
+        onClosed: (destination, closed) =>
+          this.#events(
+            closed === undefined
+              ? { type: "reopened", destination }
+              : { type: "left-alone", destination, until: closed.until, why: closed.why },
+          ),
         onFallback: (host, why) => this.#events({ type: "tls-fallback", host, why }),
       },
       { hostname, ...delivery },
@@ -223,7 +238,11 @@ export class Relay {
     return new Scheduler({
       store: this.#options.stores.queue,
       clock: this.#clock,
-      capacity: () => this.#hand.room,
+      capacity: () => {
+        const { room } = this.#hand;
+        if (room === 0) this.#delivery.relieve();
+        return room;
+      },
       deliver: (message) => {
         this.#hand.take(message.recipients.length, octetsInMemory(message));
         this.#deliver(message);

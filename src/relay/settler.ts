@@ -82,10 +82,20 @@ export class Settler {
   #add(message: QueuedMessage, judged: readonly Judged[], caused: readonly NewMessage[], extra: readonly MailEvent[]): void {
     const settlements = judged.map(({ settlement }) => settlement);
     const age = this.#options.clock.now() - message.arrived;
-    const events = judged.map(({ recipient, outcome, next }): MailEvent => {
-      const again = next === undefined ? {} : { next };
-      return { type: "attempted", id: message.id, recipient: recipient.mailbox, outcome, attempts: recipient.attempts + 1, age, ...again };
-    });
+    const events = judged
+      .filter(({ outcome }) => outcome.action !== "delayed" || outcome.untried === undefined)
+      .map(({ recipient, outcome, next }): MailEvent => {
+        const again = next === undefined ? {} : { next };
+        return {
+          type: "attempted",
+          id: message.id,
+          recipient: recipient.mailbox,
+          outcome,
+          attempts: recipient.attempts + 1,
+          age,
+          ...again,
+        };
+      });
     this.#push({ settlements, caused, events: [...events, ...extra], settled: () => this.#options.onSettled(message, judged.length) });
   }
 

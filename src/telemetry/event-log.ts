@@ -56,6 +56,7 @@ export function eventLevel(event: MailEvent): LogLevel {
     case "attempted":
       return event.outcome.action === "failed" ? "warn" : "info";
     case "dropped":
+    case "left-alone":
     case "authentication-failed":
       return "warn";
     case "trouble":
@@ -110,6 +111,8 @@ export function eventFields(event: MailEvent): LogFields {
       const told = about.map(({ recipient, action }) => `${formatMailbox(recipient)} ${action}`);
       return { event: "reported", id, report, to: formatMailbox(to), about: told };
     }
+    case "left-alone":
+      return { event: "left-alone", destination: event.destination, until: new Date(event.until).toISOString(), why: event.why };
     case "dropped":
       return { event: "dropped", id: event.id, why: event.why, failed: addresses(event.failed) };
     default: {

@@ -53,6 +53,10 @@ function parts(event: MailEvent): [word: string, text: string] {
       return attempted(event);
     case "tls-fallback":
       return ["clear text", `to ${event.host}, TLS failed: ${event.why}`];
+    case "left-alone":
+      return ["left alone", `${event.destination} until ${timeOfDay(event.until)} because ${event.why}`];
+    case "reopened":
+      return ["reopened", event.destination];
     case "bounced":
       return ["bounced", `${event.id} to ${formatMailbox(event.to)} as ${event.bounce}, could not reach ${named(event.failed)}`];
     case "reported": {
