@@ -6,6 +6,7 @@
  * 2. `queue.content` gives its octets in parts before its result, so that no line grows with a message.
  */
 import { z } from "zod";
+import type { DestinationSummary } from "../delivery/delivery.ts";
 import type { Counted } from "../queue/control.ts";
 import { FILTER_LIMIT } from "../queue/filter.ts";
 import type { QueuedSummary, QueueStats, Suspension } from "../queue/store.ts";
@@ -40,6 +41,7 @@ export const parameters = {
   }),
   "queue.resume": z.strictObject({ kind: suspended, value: z.string().max(1000) }),
   "queue.suspensions": z.strictObject({}),
+  "queue.destinations": z.strictObject({}),
   "queue.show": z.strictObject({ id }),
   "queue.content": z.strictObject({ id }),
   "queue.retry": selection,
@@ -73,6 +75,8 @@ export interface Results {
   /** How many messages were put off by it and are due now; absent where nothing of the kind was suspended. */
   readonly "queue.resume": { readonly released?: number };
   readonly "queue.suspensions": readonly Suspension[];
+  /** Of a running server alone: those with work, open connections or trouble. */
+  readonly "queue.destinations": readonly DestinationSummary[];
   readonly "user.add": AccountSummary;
   readonly "user.list": readonly AccountSummary[];
   readonly "user.passwd": { readonly done: true };

@@ -6,6 +6,7 @@
  */
 import type { AccountStore } from "../accounts/account-store.ts";
 import { accountName } from "../accounts/index.ts";
+import type { DestinationSummary } from "../delivery/delivery.ts";
 import { readContent } from "../mail/content.ts";
 import { domainKey, isDomain } from "../mail/domain.ts";
 import { mailboxKey, parseMailbox } from "../mail/mailbox.ts";
@@ -26,13 +27,22 @@ type Operations = { readonly [M in Method]: (params: ParametersOf<M>, takePart: 
 
 export interface AdministrationOptions {
   readonly now?: () => number;
-  /** Makes the report on a message that is removed, with the reason; absent: none can be made here. */
-  readonly bounce?: (message: StandingMessage, reason: string) => Promise<NewMessage | undefined>;
+  /** The server at work on these stores; absent: there is none. */
+  readonly server?: RunningServer;
+}
+
+/** What only a running server can tell and do. */
+export interface RunningServer {
+  /** The report on a message that is removed; `undefined` where nobody is to hear of it. */
+  reportRemoved(message: StandingMessage, reason: string): Promise<NewMessage | undefined>;
+  destinations(): readonly DestinationSummary[];
+  /** No destination is left alone any longer. */
+  reopenDestinations(): void;
 }
 
 /** Works on stores of this process; `close` closes them. */
-export function administration(stores: OpenStores, { now = Date.now, bounce }: AdministrationOptions = {}): Administration {
-  const operations = operationsOn(stores, now, bounce);
+export function administration(stores: OpenStores, { now = Date.now, server }: AdministrationOptions = {}): Administration {
+  const operations = operationsOn(stores, now, server);
   return {
     call: async (method, params, takePart = () => {}) => {
       try {
@@ -47,7 +57,7 @@ export function administration(stores: OpenStores, { now = Date.now, bounce }: A
   };
 }
 
-function operationsOn({ queue, accounts }: OpenStores, now: () => number, bounce: AdministrationOptions["bounce"]): Operations {
+function operationsOn({ queue, accounts }: OpenStores, now: () => number, server: RunningServer | undefined): Operations {
   const control = new QueueControl(queue, now);
   const selected = async (params: SelectionParameters, work: (selection: Selection) => Promise<Counted>): Promise<Counted> => {
     const { ids, filter = "", dryRun } = params;
@@ -83,12 +93,19 @@ function operationsOn({ queue, accounts }: OpenStores, now: () => number, bounce
       for await (const chunk of readContent(content)) await takePart(chunk);
       return { size: content.size };
     },
-    "queue.retry": (params) => selected(params, (selection) => control.retry(selection)),
+    "queue.retry": (params) => {
+      if (params.dryRun !== true) server?.reopenDestinations();
+      return selected(params, (selection) => control.retry(selection));
+    },
+    "queue.destinations": async () => {
+      if (server === undefined) throw new AdminError("no-server", "no server runs on this data folder: mail is going nowhere");
+      return server.destinations();
+    },
     "queue.remove": ({ bounce: wanted, reason = "removed by the postmaster", ...params }) => {
       if (wanted !== true) return selected(params, (selection) => control.remove(selection));
-      if (bounce === undefined)
-        throw new AdminError("no-reports", "no report can be made without the configuration: name it with --config");
-      return selected(params, (selection) => control.remove(selection, { bounce: (message) => bounce(message, reason) }));
+      if (server === undefined)
+        throw new AdminError("no-server", "no server runs on this data folder, and it is the server that writes reports");
+      return selected(params, (selection) => control.remove(selection, { bounce: (message) => server.reportRemoved(message, reason) }));
     },
     "user.add": async ({ name, password, addresses }) =>
       summary(await accounts.add({ name, password, ...(addresses === undefined ? {} : { addresses }) })),

@@ -107,8 +107,8 @@ async function start(options: DevOptions, folder: string, stores: Stores, events
   await inbox.start().catch(otherPort("--recipient"));
   let control: ControlServer | undefined;
   try {
-    control = await startControl(folder, stores);
     const relay = tryOutRelay(options, stores, inbox.port, kept, events);
+    control = await startControl(folder, stores, relay);
     await relay.start().catch(otherPort("--submission or --submissions"));
     const [submission, submissions] = relay.addresses.map(({ port }) => port) as [number, number];
     const tryOut: TryOut = { submission, submissions, recipient: inbox.port, account: TRY_OUT_ACCOUNT, password, certificate: kept.path };

@@ -64,7 +64,7 @@ const adminCodes: Readonly<Record<string, ExitCode>> = {
   "bad-address": exitCodes.data,
   "bad-password": exitCodes.data,
   "bad-filter": exitCodes.usage,
-  "no-reports": exitCodes.usage,
+  "no-server": exitCodes.unavailable,
   lost: exitCodes.unavailable,
   version: exitCodes.unavailable,
 };

@@ -144,6 +144,9 @@ function addQueue(program: Command, exit: Run): void {
   sub("suspensions", "List what is suspended.").action(async (options) =>
     exit(await (await import("./queue-changes.ts")).listSuspensions(options)),
   );
+  sub("destinations", "Show where the running server sends mail, and what it leaves alone for now.").action(async (options) =>
+    exit(await (await import("./queue-destinations.ts")).listDestinations(options)),
+  );
   addMigrate(queue, exit);
 }
 

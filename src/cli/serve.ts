@@ -7,7 +7,7 @@
  */
 import { resolve } from "node:path";
 import { type ControlServer, startControlServer } from "../admin/control-server.ts";
-import { type AdministrationOptions, administration } from "../admin/operations.ts";
+import { administration, type RunningServer } from "../admin/operations.ts";
 import type { Credentials } from "../client/credentials.ts";
 import { type Config, type ListenSetting, type NamedFiles, readCertificate } from "../config/index.ts";
 import { lockFolder } from "../database/index.ts";
@@ -93,7 +93,7 @@ async function start(parts: Parts): Promise<{ relay: Relay; control: ControlServ
   }
   const listeners = await possible(config.listen, logger);
   const relay = new Relay(relayOptions(parts, listeners));
-  const control = await startControl(config.data, stores, (message, reason) => relay.reportRemoved(message, reason));
+  const control = await startControl(config.data, stores, relay);
   try {
     await relay.start();
   } catch (error) {
@@ -104,8 +104,8 @@ async function start(parts: Parts): Promise<{ relay: Relay; control: ControlServ
 }
 
 /** Also says in words where the folder's path is too long for a socket. */
-export function startControl(folder: string, stores: Stores, bounce?: AdministrationOptions["bounce"]): Promise<ControlServer> {
-  return startControlServer(folder, administration(stores, bounce === undefined ? {} : { bounce })).catch((error: Error) => {
+export function startControl(folder: string, stores: Stores, server: RunningServer): Promise<ControlServer> {
+  return startControlServer(folder, administration(stores, { server })).catch((error: Error) => {
     throw new CliError(
       exitCodes.cannotCreate,
       `${error.message}.`,

@@ -125,7 +125,8 @@ export class Pace {
       this.#asking = undefined;
     });
     return this.#asking.then((wait) => {
-      if (this.#permits === 0 || wait > 0) return Math.max(wait, 1);
+      if (wait > 0) return wait;
+      if (this.#permits === 0) return this.permit(); // others who asked were quicker
       this.#permits--;
       return 0;
     });

@@ -48,7 +48,7 @@ test("what cannot be meant is said, with the place", async (t) => {
     [["hold", "to:far.test", "--for", "soon"], /--for expects a duration/],
     [["suspend", "far.test"], /cannot be suspended/],
     [["suspend", "domain:a..b"], /is no domain/],
-    [["remove", "to:far.test", "--bounce"], /no report can be made without/],
+    [["remove", "to:far.test", "--bounce"], /no server runs on this data folder/],
   ] as const) {
     const { code, err } = await queue(...words);
     assert.notEqual(code, 0, words.join(" "));
