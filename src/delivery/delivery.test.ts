@@ -9,7 +9,7 @@ import { contentFacts } from "../message/facts.ts";
 import { dial } from "../net/dial.ts";
 import { createResolver } from "../net/resolver.ts";
 import { utf8 } from "../util/bytes.ts";
-import { Delivery } from "./delivery.ts";
+import { Delivery, type DeliveryParts } from "./delivery.ts";
 import type { DeliveryOptions } from "./options.ts";
 
 type Answer = (line: string, socket: Socket) => string | undefined;
@@ -19,10 +19,11 @@ async function scripted(
   t: TestContext,
   answer: Answer,
   greeting = "220 mx.test ESMTP",
-): Promise<{ port: number; lines: string[]; connections: () => number; content: () => string }> {
+): Promise<{ port: number; lines: string[]; connections: () => number; content: () => string; dots: () => number }> {
   const lines: string[] = [];
   let connections = 0;
   let content = "";
+  let dots = 0;
   const server = createServer((socket) => {
     connections++;
     let unread = "";
@@ -38,6 +39,7 @@ async function scripted(
           continue;
         }
         if (!inContent) lines.push(line);
+        if (inContent) dots++;
         const said = answer(inContent ? "." : line, socket);
         inContent = said?.startsWith("354") ?? false;
         if (said !== undefined) socket.write(`${said}\r\n`);
@@ -47,7 +49,13 @@ async function scripted(
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   t.after(() => server.close());
-  return { port: (server.address() as { port: number }).port, lines, connections: () => connections, content: () => content };
+  return {
+    port: (server.address() as { port: number }).port,
+    lines,
+    connections: () => connections,
+    content: () => content,
+    dots: () => dots,
+  };
 }
 
 const polite: Answer = (line) => {
@@ -75,7 +83,12 @@ function message(to: readonly string[], text = "Subject: x\r\n\r\nbody\r\n", bod
   };
 }
 
-function deliverer(t: TestContext, port: number, options: Partial<DeliveryOptions> = {}): { delivery: Delivery; fallbacks: string[] } {
+function deliverer(
+  t: TestContext,
+  port: number,
+  options: Partial<DeliveryOptions> = {},
+  parts: Partial<DeliveryParts> = {},
+): { delivery: Delivery; fallbacks: string[] } {
   const fallbacks: string[] = [];
   const resolver = createResolver({ servers: ["127.0.0.1:9"] });
   const delivery = new Delivery(
@@ -86,6 +99,7 @@ function deliverer(t: TestContext, port: number, options: Partial<DeliveryOption
       isOwnName: () => false,
       isOwnEndpoint: () => false,
       onFallback: (host, why) => fallbacks.push(`${host} ${why}`),
+      ...parts,
     },
     { hostname: "me.test", keepIdle: 50, ...options },
   );
@@ -158,6 +172,37 @@ describe("an attempt", () => {
     assert.equal(await greet("421 4.3.2 busy"), "delayed host 4.3.2 reply");
     assert.equal(await greet("554 no"), "delayed host 4.3.2 reply");
     assert.equal(await greet("521 no mail here"), "failed host 5.3.2 reply");
+  });
+
+  it("that meets a 421 anywhere concerns the host; 450 at RCPT concerns that recipient alone", async (t) => {
+    for (const [verb, scope] of [
+      ["MAIL", "host"],
+      ["DATA", "host"],
+      [".", "host"],
+    ] as const) {
+      const server = await scripted(t, except({ [verb]: "421 4.7.0 slow down" }));
+      const { delivery } = deliverer(t, server.port, { initialConnections: 1, backOff: { first: 60_000, longest: 60_000 } });
+      const [first, second] = await Promise.all([attempt(delivery, message(["a"])), attempt(delivery, message(["b"]))]);
+      assert.equal(brief(first.a), `delayed ${scope} 4.7.0 reply`, verb);
+      assert.equal(server.connections(), 1, "it is left alone");
+      assert.ok(second.b?.action === "delayed" && second.b.untried !== undefined);
+    }
+    const grey = await scripted(t, except({ "RCPT TO:<new@": "450 4.7.1 greylisted" }));
+    const { delivery } = deliverer(t, grey.port, { initialConnections: 1 });
+    const [first, second] = await Promise.all([attempt(delivery, message(["new"])), attempt(delivery, message(["old"]))]);
+    assert.deepEqual([brief(first.new), brief(second.old)], ["delayed recipient 4.7.1 reply", "relayed"]);
+    const [state] = delivery.destinations();
+    assert.ok(state?.closed === undefined && (state?.limit ?? 0) > 1, "it is well");
+  });
+
+  it("ends no message whose lease is another's by now, small or large", async (t) => {
+    for (const size of [10, 300_000]) {
+      const server = await scripted(t, (line, socket) => (line.startsWith("EHLO") ? "250 mx.test" : polite(line, socket)));
+      const { delivery } = deliverer(t, server.port, {}, { holds: () => false });
+      const { x } = await attempt(delivery, message(["x"], `Subject: x\r\n\r\n${"y".repeat(70)}\r\n`.repeat(size / 10)));
+      assert.equal(brief(x), "delayed session 4.4.2 connection");
+      assert.ok(server.lines.includes("DATA") && !server.dots(), "no final dot");
+    }
   });
 
   it("falls back to clear text when the handshake fails, and says so", async (t) => {

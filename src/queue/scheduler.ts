@@ -28,6 +28,8 @@ const FIRST_BACK_OFF = seconds(1);
 const LONGEST_BACK_OFF = seconds(60);
 /** Between two looks at a queue that had nothing due. */
 const REST_MS = 10;
+/** How often it asks for room that nobody has told of: whoever has the room may have to make it. */
+const FULL_LOOK_MS = 250;
 /** It looks at least this often: a clock that was set back or forth does no lasting harm. */
 const LONGEST_SLEEP = hours(1);
 /** When a message that could not be handed out is due again. */
@@ -90,6 +92,7 @@ export class Scheduler {
         const capacity = this.#options.capacity();
         if (capacity <= 0) {
           this.#state = "full";
+          this.#callOff = this.#options.clock.after(FULL_LOOK_MS, () => this.#look());
           return;
         }
         this.#rung = false;
