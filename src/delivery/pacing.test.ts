@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import fc from "fast-check";
 import { providerRules, ruleFor, slices } from "./pacing.ts";
@@ -20,6 +21,14 @@ test("a rule is found by the preferred exchangers or by the recipient's domain, 
     outcome: { action: "failed", scope: "host", status: "5.1.2", why: { kind: "dns", text: "" } },
   } as const;
   assert.equal(ruleFor([byDomain], none, "shop.test")?.name, "domain");
+});
+
+test("docs/delivery.md names what is built in", () => {
+  const text = readFileSync(new URL("../../docs/delivery.md", import.meta.url), "utf8");
+  for (const { name, mx = [], maxConnections, maxMessagesPerConnection, maxRecipients } of providerRules) {
+    const names = mx.map((pattern) => (pattern.kind === "any" ? "" : `\`${pattern.domain}\``)).join(", ");
+    assert.ok(text.includes(`| ${name} | ${names} | ${maxConnections} | ${maxMessagesPerConnection} | ${maxRecipients} |\n`), name);
+  }
 });
 
 test("a rate is kept in shorter windows with the same average", () => {
