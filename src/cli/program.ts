@@ -77,6 +77,10 @@ function addSend(program: Command, exit: Run): void {
     .option("-a, --attach <file>", "attach a file; may be repeated", collect)
     .option("-H, --header <field>", 'another header field, such as "X-Tag: a"; may be repeated', collect)
     .option(
+      "--idempotency-key <key>",
+      "names the message: a Postrider that heard it within 24 hours does not queue it again for the same recipient",
+    )
+    .option(
       "--raw <file>",
       "send this message (.eml) as it is, but for Bcc; - is standard input. Its own headers say from and to, unless --from and --to do",
     )

@@ -54,6 +54,15 @@ export type MailEvent =
       readonly recipients: readonly Mailbox[];
       readonly size: number;
     }
+  /** A submission whose recipients were all queued before, as `id`, under the same key: nothing was queued. */
+  | {
+      readonly type: "repeated";
+      readonly id: MessageId;
+      readonly session: string;
+      readonly peer: string;
+      readonly from: ReversePath;
+      readonly recipients: readonly Mailbox[];
+    }
   /** What was found about who sent it; told before it is accepted, or refused for it. */
   | {
       readonly type: "checked";

@@ -70,6 +70,14 @@ export const migrations: readonly string[] = [
     PRIMARY KEY (kind, value)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  CREATE TABLE submitted (
+    key BLOB NOT NULL PRIMARY KEY,         -- hash of account, Idempotency-Key and recipient
+    message TEXT NOT NULL,                 -- under which it was queued
+    noted INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX submitted_noted ON submitted (noted);
+  `,
 ];
 
 /** The columns of `message` but for `body`. */

@@ -10,7 +10,7 @@ import type { Srs } from "../authentication/index.ts";
 import { domainKey } from "../mail/domain.ts";
 import type { Recipient, ReversePath } from "../mail/envelope.ts";
 import { formatMailbox, type Mailbox, mailboxKey } from "../mail/mailbox.ts";
-import { type NewMessage, newMessageId } from "../mail/message.ts";
+import { type NewMessage, newMessageId, type QueuedBefore } from "../mail/message.ts";
 import type { QueueStore } from "../queue/store.ts";
 import type { Intake } from "../server/policy.ts";
 import type { Clock } from "../util/clock.ts";
@@ -48,7 +48,7 @@ export class Forwarding {
     };
   }
 
-  async #accept(message: NewMessage, intake: Intake): Promise<void> {
+  async #accept(message: NewMessage, intake: Intake): Promise<QueuedBefore | undefined> {
     const { stay, go } = this.#expand(message.envelope.recipients);
     if (go.length === 0) return intake.accept(message);
     const reversePath = this.#reversePath(message.envelope.reversePath);
@@ -59,6 +59,7 @@ export class Forwarding {
     const id = newMessageId(this.#options.clock.now());
     const sent = { ...message, id, envelope: { ...message.envelope, reversePath, recipients: go } };
     await this.#options.queue.settle([], [kept, sent]);
+    return undefined;
   }
 
   #expand(recipients: readonly Recipient[]): { readonly stay: readonly Recipient[]; readonly go: readonly Recipient[] } {

@@ -76,6 +76,11 @@ export function eventFields(event: MailEvent): LogFields {
       const from = event.from === null ? "" : formatMailbox(event.from);
       return { event: "accepted", id, session, peer, from, to: addresses(recipients), recipients: recipients.length, size };
     }
+    case "repeated": {
+      const { id, session, peer, recipients } = event;
+      const from = event.from === null ? "" : formatMailbox(event.from);
+      return { event: "repeated", id, session, peer, from, to: addresses(recipients), recipients: recipients.length };
+    }
     case "checked": {
       const { id, session, peer, results, action, reason, instead } = event;
       const from = event.from === null ? "" : formatMailbox(event.from);

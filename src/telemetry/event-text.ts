@@ -47,6 +47,8 @@ function parts(event: MailEvent): [word: string, text: string] {
       return ["left", `${event.session} ${event.peer}: ${event.why}, ${event.accepted} accepted`];
     case "accepted":
       return ["accepted", `${event.id} ${formatReversePath(event.from)} -> ${named(event.recipients)} (${formatSize(event.size)})`];
+    case "repeated":
+      return ["repeated", `${event.id} ${formatReversePath(event.from)} -> ${named(event.recipients)}: not queued again`];
     case "checked":
       return ["checked", `${event.id} ${formatReversePath(event.from)}: ${checks(event.results)}: ${event.action}, ${event.reason}`];
     case "attempted":

@@ -9,6 +9,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { crashTests } from "./crashes.ts";
+import { idempotencyTests } from "./idempotency.ts";
 import { bytesIn, bytesOf, isIntact, newMessage, receive } from "./messages.ts";
 import {
   BODY_FILE_THRESHOLD,
@@ -35,6 +36,7 @@ export async function storeConformance(name: string, openerUrl: URL): Promise<vo
     operatorTests(open);
     bodyTests(open, closeAll, opener, at);
     movingTests(open);
+    idempotencyTests(open, closeAll, opener, at);
     crashTests(openerUrl, opener, at);
   });
 }
