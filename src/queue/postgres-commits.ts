@@ -18,6 +18,7 @@ import type { PostgresNode } from "./postgres-node.ts";
 import { type Entry, encodeEntries } from "./postgres-schema.ts";
 import type { Statements } from "./postgres-statements.ts";
 import { PostgresSubmitted } from "./postgres-submitted.ts";
+import type { PostgresSuppressions } from "./postgres-suppressions.ts";
 import { type RecipientRef, type Settlement, StoreError } from "./store.ts";
 
 /** Statements that enqueue, or settle, at once. */
@@ -42,8 +43,10 @@ export class PostgresCommits {
   readonly #enqueues: Group<Entry, boolean>;
   readonly #settles: Group<SettleCall, readonly MessageId[]>;
   readonly #submitted: PostgresSubmitted;
+  readonly #suppressions: PostgresSuppressions;
 
-  constructor(postgres: Postgres, statements: Statements, node: PostgresNode) {
+  constructor(postgres: Postgres, statements: Statements, node: PostgresNode, suppressions: PostgresSuppressions) {
+    this.#suppressions = suppressions;
     this.#postgres = postgres;
     this.#sql = statements;
     this.#node = node;
@@ -146,10 +149,13 @@ export class PostgresCommits {
     const ours = distinct(all.filter((settlement) => !this.#node.isStale(settlement)));
     const about = new Set(all.map(({ id }) => id));
     const caused = calls.flatMap((call) => call.caused);
+    const suppressed = ours.flatMap((one) =>
+      one.kind === "finished" && one.suppress !== undefined ? [{ ...one.suppress, id: one.id }] : [],
+    );
     const values = encodeSettlements(this.#node.session, ours);
     const settle = (run: Run) => run<{ id: MessageId; gone: boolean }>(this.#sql.settle, values);
     const rows =
-      caused.length === 0
+      caused.length + suppressed.length === 0
         ? await settle(this.#postgres.run)
         : await this.#postgres.transaction(async (run) => {
             const settled = await settle(run);
@@ -160,6 +166,8 @@ export class PostgresCommits {
                 ({ message: { origin } }) => origin.kind !== "bounce" || !about.has(origin.about) || finished.has(origin.about),
               ),
             );
+            const learned = suppressed.filter(({ id }) => finished.has(id));
+            if (learned.length > 0) await this.#suppressions.learn(run, learned);
             return settled;
           });
     for (const settlement of all) this.#node.end(settlement);

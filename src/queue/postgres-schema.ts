@@ -106,6 +106,17 @@ export const queueModule: PostgresModule = {
     );
     CREATE INDEX submitted_noted ON $.submitted (noted);
     `,
+    `
+    CREATE TABLE $.suppression (
+      account text COLLATE "C" NOT NULL,
+      mailbox text COLLATE "C" NOT NULL,     -- mailbox key
+      reason bytea NOT NULL,
+      made bigint NOT NULL,
+      until bigint NOT NULL,
+      PRIMARY KEY (account, mailbox)
+    );
+    CREATE INDEX suppression_until ON $.suppression (until);
+    `,
   ],
   tuning: [
     // Content is not compressed: it costs more than it saves at these sizes, and most large mail is base64 of what is compressed already.

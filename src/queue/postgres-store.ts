@@ -29,6 +29,7 @@ import { PostgresQuota } from "./postgres-quota.ts";
 import { type Entry, PART_OCTETS, plainRow, queueModule } from "./postgres-schema.ts";
 import { queueStatements, type Statements } from "./postgres-statements.ts";
 import { PostgresSubmitted } from "./postgres-submitted.ts";
+import { PostgresSuppressions } from "./postgres-suppressions.ts";
 import type { Quota } from "./quota.ts";
 import { decodeStanding, decodeSummary, decodeSuspension, type Row } from "./sqlite-schema.ts";
 import {
@@ -107,6 +108,7 @@ async function openOn(postgres: Postgres, options: PostgresStoreOptions): Promis
 
 class PostgresStore implements PostgresQueueStore {
   readonly quota: Quota;
+  readonly suppressionList: PostgresSuppressions;
   readonly #postgres: Postgres;
   readonly #sql: Statements;
   readonly #node: PostgresNode;
@@ -128,7 +130,8 @@ class PostgresStore implements PostgresQueueStore {
     this.#sql = statements;
     this.#node = node;
     this.#bodies = new PostgresBodies(postgres, statements, () => node.session);
-    this.#commits = new PostgresCommits(postgres, statements, node);
+    this.suppressionList = new PostgresSuppressions(postgres);
+    this.#commits = new PostgresCommits(postgres, statements, node, this.suppressionList);
     this.#submitted = new PostgresSubmitted(postgres);
     this.#contents = new PostgresContents(postgres, statements, this.#bodies);
     this.#leases = new PostgresLeases({

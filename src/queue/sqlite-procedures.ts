@@ -12,6 +12,7 @@ import type { SubmittedKey } from "./idempotency.ts";
 import { Leases } from "./leases.ts";
 import { type MessageArguments, migrations, type Row } from "./sqlite-schema.ts";
 import { SubmittedRows } from "./sqlite-submitted.ts";
+import { type SuppressionColumns, type SuppressionProcedures, SuppressionRows } from "./sqlite-suppressions.ts";
 import { NEVER_DUE, type QueueStats } from "./store.ts";
 
 export const name = "queue";
@@ -33,12 +34,12 @@ export interface FoundSummary {
 /** A message that is gone, with the file of its body if it had one. */
 export type Gone = readonly [id: MessageId, file: string | null];
 
-/** Flat: "finished", id, index | "deferred", id, index, due, attempts, last, delayTold | "released", id, index, due. */
+/** Flat: "finished", id, index | "suppressed", id, index, SuppressionColumns | "deferred", id, index, due, attempts, last, delayTold | "released", id, index, due. */
 export type SettlementList = readonly (string | number)[];
 /** `keys`: of its recipients, one after the other, where it has an idempotency key. */
 export type CausedList = readonly (readonly [message: MessageArguments, bytes: number, keys?: Uint8Array])[];
 
-export interface QueueProcedures {
+export interface QueueProcedures extends SuppressionProcedures {
   enqueue(args: MessageArguments, bytes: Uint8Array): undefined;
   /** As `enqueue`, with the keys of its recipients, one after the other; those that were noted before are left out. */
   enqueueOnce(args: readonly [message: MessageArguments, keys: Uint8Array], bytes: Uint8Array): QueuedBefore | undefined;
@@ -68,12 +69,24 @@ export interface QueueProcedures {
 
 /** Of MessageArguments, for each recipient. */
 const RECIPIENT_VALUES = 5;
+/** Of SuppressionColumns. */
+const SUPPRESSION_VALUES = 5;
 /** A lease brings no more once its bodies hold this much. */
 const LEASE_BYTES = 8 * 1024 * 1024;
 /** Rows that one call of `retrySome` changes: commits of others go in between. */
 const RETRY_ROWS = 5000;
 
-type Reads = "lease" | "nextDue" | "list" | "show" | "content" | "stats" | "files" | "suspensions" | "submitted";
+type Reads =
+  | keyof ReturnType<SuppressionRows["reads"]>
+  | "lease"
+  | "nextDue"
+  | "list"
+  | "show"
+  | "content"
+  | "stats"
+  | "files"
+  | "suspensions"
+  | "submitted";
 
 export function procedures(host: ProcedureHost): ProcedureSet {
   const queue = new QueueRows(host);
@@ -86,6 +99,7 @@ export function procedures(host: ProcedureHost): ProcedureSet {
     stats: () => queue.stats(),
     files: () => queue.files(),
     suspensions: (now) => queue.suspensions(now),
+    ...queue.suppressions.reads(),
     submitted: ([limit, after]) => queue.submitted.page(after, limit),
   };
   const writes: Omit<QueueProcedures, keyof typeof reads> = {
@@ -99,6 +113,7 @@ export function procedures(host: ProcedureHost): ProcedureSet {
     remove: (ids) => queue.remove(ids),
     hold: ([ids, reason, until]) => queue.hold(ids, reason, until),
     unhold: ([now, ids]) => queue.unhold(now, ids),
+    ...queue.suppressions.writes(),
     suspend: (suspension) => queue.suspend(suspension),
     resume: ([kind, value]) => queue.resume(kind, value),
   };
@@ -113,6 +128,7 @@ export function procedures(host: ProcedureHost): ProcedureSet {
 class QueueRows {
   readonly leases = new Leases();
   readonly submitted: SubmittedRows;
+  readonly suppressions: SuppressionRows;
   #host: ProcedureHost;
   /** Unknown until someone asks: counting a million rows takes a moment. */
   #counts: { messages: number; recipients: number } | undefined;
@@ -122,6 +138,7 @@ class QueueRows {
     this.#host = host;
     this.#sql = prepare(host.db);
     this.submitted = new SubmittedRows(host.db);
+    this.suppressions = new SuppressionRows(host.db);
   }
 
   rolledBack(): void {
@@ -228,9 +245,12 @@ class QueueRows {
         finished = undefined;
       }
       this.leases.end(id, index);
-      if (kind === "finished") {
+      if (kind === "finished" || kind === "suppressed") {
         const { changes } = this.#sql.deleteRecipient.run(id, index);
+        const learned = i;
+        if (kind === "suppressed") i += SUPPRESSION_VALUES;
         if (changes === 0) continue;
+        if (kind === "suppressed") this.suppressions.learn(settlements.slice(learned, i) as unknown as SuppressionColumns);
         if (this.#counts !== undefined) this.#counts.recipients--;
         finished = id;
       } else {

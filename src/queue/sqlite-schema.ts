@@ -78,6 +78,17 @@ export const migrations: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX submitted_noted ON submitted (noted);
   `,
+  `
+  CREATE TABLE suppression (
+    account TEXT NOT NULL,
+    mailbox TEXT NOT NULL,                 -- mailbox key
+    reason TEXT NOT NULL,
+    made INTEGER NOT NULL,
+    until INTEGER NOT NULL,
+    PRIMARY KEY (account, mailbox)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX suppression_until ON suppression (until);
+  `,
 ];
 
 /** The columns of `message` but for `body`. */

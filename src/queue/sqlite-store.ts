@@ -20,6 +20,7 @@ import { SUBMITTED_KEY_OCTETS, type SubmittedKey, submittedKeys } from "./idempo
 import type { CausedList, FoundMessage, Gone, QueueProcedures } from "./sqlite-procedures.ts";
 import { decodeMessage, decodeStanding, decodeSummary, decodeSuspension, encodeMessage } from "./sqlite-schema.ts";
 import { decodeSubmitted } from "./sqlite-submitted.ts";
+import { encodeSuppression, sqliteSuppressions } from "./sqlite-suppressions.ts";
 import {
   type ContentWriter,
   type EnqueueOptions,
@@ -32,6 +33,7 @@ import {
   StoreError,
   type Suspension,
 } from "./store.ts";
+import type { SuppressionList } from "./suppression.ts";
 
 /** To be given to `openDatabase` with the file the queue lives in. */
 export const queueProcedures = new URL(
@@ -73,6 +75,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Queu
 }
 
 class SqliteStore implements QueueStore {
+  readonly suppressionList: SuppressionList;
   #database: Database;
   #call: Caller<QueueProcedures>;
   #files: BodyFiles;
@@ -88,6 +91,7 @@ class SqliteStore implements QueueStore {
   constructor(options: SqliteStoreOptions, call: Caller<QueueProcedures>, files: BodyFiles) {
     this.#database = options.database;
     this.#call = call;
+    this.suppressionList = sqliteSuppressions(options.database.caller("queue", asStoreError));
     this.#files = files;
     this.#folder = options.folder;
     this.#minimumFree = options.minimumFree ?? MINIMUM_FREE;
@@ -391,8 +395,13 @@ function causedOf(message: NewMessage, file: string | null, octets: number): Cau
 function encodeSettlements(settlements: readonly Settlement[], flat: (string | number)[]): boolean {
   let dueLater = false;
   for (const settlement of settlements) {
+    if (settlement.kind === "finished") {
+      const { id, index, suppress } = settlement;
+      if (suppress === undefined) flat.push("finished", id, index);
+      else flat.push("suppressed", id, index, ...encodeSuppression(suppress));
+      continue;
+    }
     flat.push(settlement.kind, settlement.id, settlement.index);
-    if (settlement.kind === "finished") continue;
     dueLater = true;
     flat.push(settlement.due);
     if (settlement.kind === "deferred")

@@ -25,6 +25,7 @@ import type { ReversePath } from "../mail/envelope.ts";
 import type { Mailbox } from "../mail/mailbox.ts";
 import type { MessageId, NewMessage, Origin, QueuedBefore, QueuedMessage, QueuedRecipient } from "../mail/message.ts";
 import type { SubmittedKey } from "./idempotency.ts";
+import type { Suppression, SuppressionList } from "./suppression.ts";
 
 /** Names one recipient of one message. */
 export interface RecipientRef {
@@ -35,7 +36,11 @@ export interface RecipientRef {
 /** What an attempt leaves behind for one recipient. */
 export type Settlement =
   /** Delivered, bounced or dropped: the recipient leaves the queue. */
-  | (RecipientRef & { readonly kind: "finished" })
+  | (RecipientRef & {
+      readonly kind: "finished";
+      /** What its account is kept from sending to from now on, in this commit. */
+      readonly suppress?: Suppression;
+    })
   /** To be tried again at `due`; `last` is the reason as one line, `attempts` counts the one that just ended. */
   | (RecipientRef & {
       readonly kind: "deferred";
@@ -128,6 +133,7 @@ export interface StandingMessage extends Omit<QueuedMessage, "recipients"> {
 }
 
 export interface QueueStore {
+  readonly suppressionList: SuppressionList;
   /**
    * A writer for content that is arriving; `sizeHint` is the size that the client declared. Nothing is queued by it.
    * Throws a StoreError: full, where the size would leave less free space than is kept for settling.

@@ -21,6 +21,7 @@ import {
   type StoreErrorCode,
 } from "./nouns.ts";
 import type { OpenOptions, Place, StoreOpener } from "./opener.ts";
+import { suppressionTests } from "./suppressions.ts";
 
 const LARGE = BODY_FILE_THRESHOLD + 100_000;
 
@@ -37,6 +38,7 @@ export async function storeConformance(name: string, openerUrl: URL): Promise<vo
     bodyTests(open, closeAll, opener, at);
     movingTests(open);
     idempotencyTests(open, closeAll, opener, at);
+    suppressionTests(open, closeAll);
     crashTests(openerUrl, opener, at);
   });
 }

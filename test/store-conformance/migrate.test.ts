@@ -9,6 +9,7 @@ import { BODY_FILE_THRESHOLD, type MessageId, type QueueStore, StoreError } from
 import type { StoreOpener } from "./opener.ts";
 import * as postgres from "./postgres.ts";
 import * as sqlite from "./sqlite.ts";
+import { suppression } from "./suppressions.ts";
 
 const LARGE = BODY_FILE_THRESHOLD + 100_000;
 const stores: Readonly<Record<string, StoreOpener>> = { SQLite: sqlite, PostgreSQL: postgres };
@@ -63,6 +64,7 @@ describe("moving a queue", () => {
       const named = keyed({ to: ["a", "b"] });
       await source.store.enqueue(named, { lease: false });
       await source.store.remove([named.id]);
+      await source.store.suppressionList.put(suppression("a@x.test"));
 
       // It fails in the middle, once before a message is there and once after.
       let calls = 0;
@@ -98,6 +100,7 @@ describe("moving a queue", () => {
         "keys are known there, too",
       );
       assert.deepEqual(await remembered(target.store), await remembered(source.store));
+      assert.deepEqual(await target.store.suppressionList.page({ now: 0, limit: 10 }), [suppression("a@x.test")]);
       const leased = await target.store.lease(now, 1000);
       assert.equal(leased.flatMap(({ recipients }) => recipients).length, 31, "30 handed back, and the one deferred until now");
     });
