@@ -13,6 +13,7 @@ import type { MessageId, NewMessage } from "../mail/message.ts";
 import { type Counted, QueueControl, type Selection } from "../queue/control.ts";
 import { FilterError } from "../queue/filter.ts";
 import type { QueueStore, StandingMessage, Suspension } from "../queue/store.ts";
+import type { SuppressionKey } from "../queue/suppression.ts";
 import { AdminError } from "./admin-error.ts";
 import type { AccountSummary, Administration, Method, ParametersOf, Results, TakePart } from "./methods.ts";
 
@@ -49,6 +50,7 @@ export function administration(stores: OpenStores, { now = Date.now, bounce }: A
 
 function operationsOn({ queue, accounts }: OpenStores, now: () => number, bounce: AdministrationOptions["bounce"]): Operations {
   const control = new QueueControl(queue, now);
+  const list = queue.suppressionList;
   const selected = async (params: SelectionParameters, work: (selection: Selection) => Promise<Counted>): Promise<Counted> => {
     const { ids, filter = "", dryRun } = params;
     const selection = ids === undefined ? { filter } : { ids };
@@ -90,6 +92,21 @@ function operationsOn({ queue, accounts }: OpenStores, now: () => number, bounce
         throw new AdminError("no-reports", "no report can be made without the configuration: name it with --config");
       return selected(params, (selection) => control.remove(selection, { bounce: (message) => bounce(message, reason) }));
     },
+    "suppression.list": ({ limit, account, after }) => {
+      const of = account === undefined ? {} : { account: accountName(account) ?? account };
+      return list.page({ now: now(), limit, ...of, ...(after === undefined ? {} : { after }) });
+    },
+    "suppression.add": async ({ reason, until, ...key }) => {
+      const suppression = { ...suppressionKey(key), reason, made: now(), ...(until === undefined ? {} : { until }) };
+      await list.put(suppression);
+      return suppression;
+    },
+    "suppression.remove": async (key) => ({ removed: await list.remove(suppressionKey(key)) }),
+    "suppression.check": async (key) => {
+      const { account, mailbox } = suppressionKey(key);
+      const [suppression] = await list.find(account, [mailbox], now());
+      return suppression === undefined ? {} : { suppression };
+    },
     "user.add": async ({ name, password, addresses }) =>
       summary(await accounts.add({ name, password, ...(addresses === undefined ? {} : { addresses }) })),
     "user.list": async () => (await accounts.list()).map(summary),
@@ -114,6 +131,15 @@ interface SelectionParameters {
 async function makeDue(queue: QueueStore, filter: string, now: () => number): Promise<number> {
   const control = new QueueControl(queue, now);
   return (await control.retry({ filter: `${filter} not state:held` })).messages;
+}
+
+/** In the form in which recipients are compared with it. Throws an AdminError. */
+function suppressionKey({ account, mailbox }: SuppressionKey): SuppressionKey {
+  const name = accountName(account);
+  if (name === undefined) throw new AdminError("bad-address", `"${account}" is no name of an account`);
+  const parsed = parseMailbox(mailbox);
+  if (parsed === undefined) throw new AdminError("bad-address", `"${mailbox}" is no address`);
+  return { account: name, mailbox: mailboxKey(parsed) };
 }
 
 /** In the form in which mail is compared with it. Throws an AdminError. */

@@ -104,6 +104,15 @@ export type MailEvent =
       readonly to: Mailbox;
       readonly about: readonly { readonly recipient: Mailbox; readonly action: Outcome["action"] }[];
     }
+  /** An account may not send to an address for some time; `mailbox` is its key. */
+  | {
+      readonly type: "suppressed";
+      readonly id: MessageId;
+      readonly account: string;
+      readonly mailbox: string;
+      readonly reason: string;
+      readonly until?: number;
+    }
   | { readonly type: "dropped"; readonly id: MessageId; readonly why: string; readonly failed: readonly Mailbox[] }
   /** Every recipient is settled: the message is gone from the queue. */
   | { readonly type: "done"; readonly id: MessageId }

@@ -15,7 +15,7 @@ import type { Route } from "../delivery/route.ts";
 import { domainKey } from "../mail/domain.ts";
 import type { EventSink } from "../mail/event.ts";
 import type { Mailbox } from "../mail/mailbox.ts";
-import type { NewMessage, QueuedMessage } from "../mail/message.ts";
+import type { NewMessage, QueuedMessage, QueuedRecipient } from "../mail/message.ts";
 import { ArcSealer } from "../message/dkim/arc-seal.ts";
 import type { DkimKey } from "../message/dkim/key.ts";
 import { dial } from "../net/dial.ts";
@@ -43,6 +43,7 @@ import { Reporting, type ReportOptions } from "./reports/reporting.ts";
 import { Settler } from "./settler.ts";
 import { type DomainKey, Signers } from "./signers.ts";
 import type { Stores } from "./stores.ts";
+import { Suppressing, type SuppressionSettings } from "./suppressing.ts";
 import { Suspensions } from "./suspensions.ts";
 
 export interface RelayOptions {
@@ -61,6 +62,8 @@ export interface RelayOptions {
   readonly checks?: CheckOptions;
   /** What is told to others about the mail that comes in, and read of what they tell; absent: nothing. */
   readonly reports?: ReportOptions;
+  /** Which accounts are kept from addresses that were refused before; absent: none. */
+  readonly suppression?: SuppressionSettings;
   /** Signs for their domains what accounts submit, and reports made here. */
   readonly keys?: readonly DomainKey[];
   /** What is done with a From that is not the account's; refused where absent. */
@@ -106,6 +109,7 @@ export class Relay {
   readonly #signers: Signers;
   readonly #maildirs = new Maildirs();
   readonly #suspensions: Suspensions;
+  readonly #suppressing: Suppressing | undefined;
   readonly #reporting: Reporting | undefined;
   readonly #delivery: Delivery;
   readonly #reporter: Reporter;
@@ -124,6 +128,7 @@ export class Relay {
     this.#reporting = this.#makeReporting();
     const { queue: store, shared } = options.stores;
     this.#suspensions = new Suspensions({ store, clock: this.#clock, shared, onTrouble: (error) => this.#trouble("suspensions", error) });
+    this.#suppressing = this.#makeSuppressing();
     this.#delivery = this.#makeDelivery();
     const { hostname, domains } = options;
     const postmaster = postmasterOf(domains, hostname);
@@ -188,6 +193,15 @@ export class Relay {
     return new Reporting(reports, { stores, signers: this.#signers, dns: dnsOf(this.#resolver), hostname, clock: this.#clock, onTrouble });
   }
 
+  #makeSuppressing(): Suppressing | undefined {
+    const { suppression, stores } = this.#options;
+    return suppression === undefined ? undefined : new Suppressing(suppression, { list: stores.queue.suppressionList, clock: this.#clock });
+  }
+
+  #suppressingPart(): { readonly suppressing?: Suppressing } {
+    return this.#suppressing === undefined ? {} : { suppressing: this.#suppressing };
+  }
+
   #makeDelivery(): Delivery {
     const { hostname, routes, delivery } = this.#options;
     const names = new Set([domainKey(hostname), domainKey(delivery?.hostname ?? hostname)]);
@@ -215,6 +229,7 @@ export class Relay {
       reporter: this.#reporter,
       clock: this.#clock,
       events: this.#events,
+      ...this.#suppressingPart(),
       onSettled: (message, recipients) => this.#settled(message, recipients),
     });
   }
@@ -236,7 +251,11 @@ export class Relay {
     const { hostname, stores, domains, listeners, certificate, server } = this.#options;
     const directory = this.#makeDirectory();
     const srs = this.#makeSrs();
-    const policy = new RelayPolicy(domains, directory, { clock: this.#clock, ...(srs === undefined ? {} : { srs }) });
+    const policy = new RelayPolicy(domains, directory, {
+      clock: this.#clock,
+      ...this.#suppressingPart(),
+      ...(srs === undefined ? {} : { srs }),
+    });
     const queue = new QueueIntake(stores.queue, this.#courier());
     const intake = this.#forwarded(this.#reporting?.through(queue) ?? queue, srs);
     const inspector = inspectors({
@@ -296,12 +315,34 @@ export class Relay {
   }
 
   #deliver(message: QueuedMessage): void {
-    const settle = (attempted: readonly Attempted[]): void => this.#settler.settle(message, attempted);
     const suspended = this.#suspensions.among(message);
-    if (suspended === undefined) return this.#delivery.deliver(message, settle);
+    if (suspended === undefined) return this.#deliverAllowed(message, message.recipients);
     this.#settler.release(message, suspended.recipients, suspended.due);
     const others = message.recipients.filter((recipient) => !suspended.recipients.includes(recipient));
-    if (others.length > 0) this.#delivery.deliver(message, settle, others);
+    if (others.length > 0) this.#deliverAllowed(message, others);
+  }
+
+  #deliverAllowed(message: QueuedMessage, recipients: readonly QueuedRecipient[]): void {
+    if (this.#suppressing?.concerns(message, recipients)) void this.#dropOrDeliver(this.#suppressing, message, recipients);
+    else this.#attempt(message, recipients);
+  }
+
+  /** Fails those that are suppressed; where that cannot be looked up, all wait. */
+  async #dropOrDeliver(suppressing: Suppressing, message: QueuedMessage, recipients: readonly QueuedRecipient[]): Promise<void> {
+    const dropped = await suppressing.dropped(message, recipients).catch((error: unknown) => this.#trouble("suppressions", error));
+    if (dropped === undefined || this.#stopping) {
+      const due = this.#clock.now() + (dropped === undefined ? GIVEN_BACK_FOR : 0);
+      return this.#settler.release(message, recipients, due);
+    }
+    if (dropped.length > 0) this.#settler.settle(message, dropped);
+    const failed = new Set(dropped.map(({ recipient }) => recipient));
+    const others = recipients.filter((recipient) => !failed.has(recipient));
+    if (others.length > 0) this.#attempt(message, others);
+  }
+
+  #attempt(message: QueuedMessage, recipients: readonly QueuedRecipient[]): void {
+    const settle = (attempted: readonly Attempted[]): void => this.#settler.settle(message, attempted);
+    this.#delivery.deliver(message, settle, recipients);
   }
 
   #settled(message: QueuedMessage, recipients: number): void {

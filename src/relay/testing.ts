@@ -16,7 +16,7 @@ import { accept, type RcptDecision } from "../server/policy.ts";
 import { SmtpServer } from "../server/smtp-server.ts";
 import { concat, fromLatin1, latin1 } from "../util/bytes.ts";
 import { Relay, type RelayOptions } from "./relay.ts";
-import { openStores } from "./stores.ts";
+import { openStores, type Stores } from "./stores.ts";
 
 let context: ServerContext | undefined;
 
@@ -86,6 +86,7 @@ export async function startRecipient(t: TestContext, rcpt: (address: string) => 
 export interface TestRelay {
   readonly folder: string;
   readonly relay: Relay;
+  readonly stores: Stores;
   readonly events: MailEvent[];
   readonly ports: { readonly submission: number; readonly submissions: number; readonly smtp: number };
   /** Resolves with the first event, told already or yet to come, that passes. */
@@ -145,6 +146,7 @@ export async function startRelay(
   return {
     folder,
     relay,
+    stores,
     events,
     ports: { submission, submissions, smtp },
     async event(type, passes = () => true) {

@@ -115,6 +115,10 @@ export function eventFields(event: MailEvent): LogFields {
       const told = about.map(({ recipient, action }) => `${formatMailbox(recipient)} ${action}`);
       return { event: "reported", id, report, to: formatMailbox(to), about: told };
     }
+    case "suppressed": {
+      const { id, account, mailbox, reason, until } = event;
+      return { event: "suppressed", id, account, mailbox, reason, until: until === undefined ? undefined : new Date(until).toISOString() };
+    }
     case "dropped":
       return { event: "dropped", id: event.id, why: event.why, failed: addresses(event.failed) };
     default: {

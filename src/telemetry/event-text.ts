@@ -61,6 +61,8 @@ function parts(event: MailEvent): [word: string, text: string] {
       const told = event.about.map(({ recipient, action }) => `${formatMailbox(recipient)} ${action}`).join(", ");
       return ["reported", `${event.id} to ${formatMailbox(event.to)} as ${event.report}: ${told}`];
     }
+    case "suppressed":
+      return ["suppressed", `${event.id} ${event.mailbox} for ${event.account}: ${event.reason}`];
     case "dropped":
       return ["dropped", `${event.id} for ${named(event.failed)}: ${event.why}`];
     case "done":
