@@ -3,10 +3,11 @@
  *
  * Rules
  * 1. Returns outcomes, writes nothing, retries nothing.
- * 2. Every recipient handed in gets one outcome, or is handed back untried when it stops.
+ * 2. Into mailboxes (LMTP) each recipient has a transaction of its own: its copy says whose it is (delivered-to.ts).
+ * 3. Every recipient handed in gets one outcome, or is handed back untried when it stops.
  */
 
-import type { Mailbox } from "../mail/mailbox.ts";
+import { type Mailbox, mailboxKey } from "../mail/mailbox.ts";
 import type { QueuedMessage, QueuedRecipient } from "../mail/message.ts";
 import { describeHost, type Outcome, type Unfinished } from "../mail/outcome.ts";
 import { reply } from "../mail/reply.ts";
@@ -14,6 +15,7 @@ import type { Resolver } from "../net/resolver.ts";
 import type { Dial } from "../util/byte-stream.ts";
 import { type Clock, systemClock } from "../util/clock.ts";
 import { Gate } from "../util/gate.ts";
+import { deliveredBefore, headerOf, inCircle, withDeliveredTo } from "./delivered-to.ts";
 import { Destination } from "./destination.ts";
 import { hostsFor, type RemoteHop, type TargetHost } from "./hosts.ts";
 import { type HostLink, type Job, openLink } from "./link.ts";
@@ -47,8 +49,18 @@ export interface DeliveryParts {
 /** A next hop that is this machine. */
 type LocalHop = Exclude<NextHop, RemoteHop>;
 
+/** Recipients that go the same way. */
+interface Group {
+  readonly key: string;
+  readonly hop: NextHop;
+  readonly domain: string;
+  readonly recipients: QueuedRecipient[];
+}
+
 interface Task extends Job {
   readonly group: readonly QueuedRecipient[];
+  /** As it is in the queue. */
+  readonly whole: QueuedMessage;
 }
 
 export class Delivery {
@@ -79,6 +91,10 @@ export class Delivery {
         void this.#deliverHere(hop, message, recipients).then(settle);
         continue;
       }
+      if (hop.kind === "host" && hop.protocol === "lmtp") {
+        void this.#deliverToMailboxes({ key, hop, domain, recipients }, message, settle);
+        continue;
+      }
       const destination = this.#destination(key, hop, domain);
       for (let i = 0; i < recipients.length; i += this.#options.maxRecipients) {
         const group = recipients.slice(i, i + this.#options.maxRecipients);
@@ -86,9 +102,42 @@ export class Delivery {
           message,
           recipients: group,
           group,
+          whole: message,
           settle: (outcomes) => settle(group.map((recipient, k) => ({ recipient, outcome: outcomes[k] as Outcome }))),
         });
       }
+    }
+  }
+
+  async #deliverToMailboxes(
+    { key, hop, domain, recipients }: Omit<Group, "hop"> & { readonly hop: RemoteHop },
+    message: QueuedMessage,
+    settle: (attempted: readonly Attempted[]) => void,
+  ): Promise<void> {
+    let before: ReadonlySet<string>;
+    try {
+      before = deliveredBefore(await headerOf(message.content));
+    } catch (error) {
+      const outcome = delayedHere(
+        "4.3.0",
+        `the content cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+        "message",
+      );
+      return settle(recipients.map((recipient) => ({ recipient, outcome })));
+    }
+    for (const recipient of recipients) {
+      const { mailbox } = recipient;
+      if (before.has(mailboxKey(mailbox))) {
+        settle([{ recipient, outcome: inCircle(mailbox) }]);
+        continue;
+      }
+      this.#destination(key, hop, domain).add({
+        message: withDeliveredTo(message, mailbox),
+        whole: message,
+        recipients: [recipient],
+        group: [recipient],
+        settle: ([outcome]) => settle([{ recipient, outcome: outcome as Outcome }]),
+      });
     }
   }
 
@@ -118,7 +167,7 @@ export class Delivery {
       this.#callOffLook = undefined;
       const before = this.#clock.now() - stallAfter;
       for (const destination of this.#destinations.values()) {
-        for (const { message, group } of destination.shed(before)) this.#parts.giveBack(message, group);
+        for (const { whole, group } of destination.shed(before)) this.#parts.giveBack(whole, group);
       }
       if (this.#destinations.size > 0) this.#lookForStalls();
     });
@@ -129,14 +178,11 @@ export class Delivery {
     this.#callOffLook?.();
     return [...this.#destinations.values()]
       .flatMap((destination) => destination.stop())
-      .map(({ message, group }) => ({ message, recipients: group }));
+      .map(({ whole, group }) => ({ message: whole, recipients: group }));
   }
 
-  #groups(
-    message: QueuedMessage,
-    only: readonly QueuedRecipient[],
-  ): Iterable<{ key: string; hop: NextHop; domain: string; recipients: QueuedRecipient[] }> {
-    const groups = new Map<string, { key: string; hop: NextHop; domain: string; recipients: QueuedRecipient[] }>();
+  #groups(message: QueuedMessage, only: readonly QueuedRecipient[]): Iterable<Group> {
+    const groups = new Map<string, Group>();
     for (const recipient of only) {
       const { domain } = recipient.mailbox;
       const hop = routeFor(this.#parts.routes, domain, message.envelope.reversePath);

@@ -24,7 +24,6 @@ import type { ServerContext } from "../net/tls-context.ts";
 import { Scheduler } from "../queue/scheduler.ts";
 import type { StandingMessage, StoreError } from "../queue/store.ts";
 import type { ListenAt, ServerOptions } from "../server/options.ts";
-import type { Intake } from "../server/policy.ts";
 import { SmtpServer } from "../server/smtp-server.ts";
 import { type Clock, minutes, seconds, systemClock } from "../util/clock.ts";
 import { AccountDirectory } from "./directory.ts";
@@ -110,6 +109,8 @@ export class Relay {
   readonly #maildirs = new Maildirs();
   readonly #suspensions: Suspensions;
   readonly #suppressing: Suppressing | undefined;
+  readonly #srs: Srs | undefined;
+  readonly #forwarding: Forwarding | undefined;
   readonly #reporting: Reporting | undefined;
   readonly #delivery: Delivery;
   readonly #reporter: Reporter;
@@ -129,6 +130,8 @@ export class Relay {
     const { queue: store, shared } = options.stores;
     this.#suspensions = new Suspensions({ store, clock: this.#clock, shared, onTrouble: (error) => this.#trouble("suspensions", error) });
     this.#suppressing = this.#makeSuppressing();
+    this.#srs = this.#makeSrs();
+    this.#forwarding = this.#makeForwarding();
     this.#delivery = this.#makeDelivery();
     const { hostname, domains } = options;
     const postmaster = postmasterOf(domains, hostname);
@@ -250,14 +253,15 @@ export class Relay {
   #makeServer(): SmtpServer {
     const { hostname, stores, domains, listeners, certificate, server } = this.#options;
     const directory = this.#makeDirectory();
-    const srs = this.#makeSrs();
+    const srs = this.#srs;
     const policy = new RelayPolicy(domains, directory, {
       clock: this.#clock,
       ...this.#suppressingPart(),
       ...(srs === undefined ? {} : { srs }),
     });
     const queue = new QueueIntake(stores.queue, this.#courier());
-    const intake = this.#forwarded(this.#reporting?.through(queue) ?? queue, srs);
+    const read = this.#reporting?.through(queue) ?? queue;
+    const intake = this.#forwarding?.through(read) ?? read;
     const inspector = inspectors({
       ...this.#arrivalChecks(),
       submissions: { from: this.#options.submissionFrom ?? "owned", directory, signers: this.#signers },
@@ -286,10 +290,11 @@ export class Relay {
     return new Srs({ secret, domain: srsDomain ?? home });
   }
 
-  #forwarded(intake: Intake, srs: Srs | undefined): Intake {
+  #makeForwarding(): Forwarding | undefined {
     const { forwards, domains, stores } = this.#options;
-    if (srs === undefined || forwards === undefined) return intake;
-    return new Forwarding({ forwards, srs, local: domains.local, queue: stores.queue, clock: this.#clock }).through(intake);
+    const srs = this.#srs;
+    if (srs === undefined || forwards === undefined) return undefined;
+    return new Forwarding({ forwards, srs, local: domains.local, queue: stores.queue, clock: this.#clock });
   }
 
   #makeDirectory(): AccountDirectory {
@@ -323,19 +328,27 @@ export class Relay {
   }
 
   #deliverAllowed(message: QueuedMessage, recipients: readonly QueuedRecipient[]): void {
-    if (this.#suppressing?.concerns(message, recipients)) void this.#dropOrDeliver(this.#suppressing, message, recipients);
-    else this.#attempt(message, recipients);
+    const [suppressing, forwarding] = [this.#suppressing, this.#forwarding];
+    const looks: Promise<readonly Attempted[]>[] = [];
+    if (suppressing?.concerns(message, recipients)) looks.push(suppressing.dropped(message, recipients));
+    if (forwarding?.concerns(recipients)) looks.push(forwarding.circling(message, recipients));
+    if (looks.length === 0) this.#attempt(message, recipients);
+    else void this.#attemptOthers(message, recipients, Promise.all(looks));
   }
 
-  /** Fails those that are suppressed; where that cannot be looked up, all wait. */
-  async #dropOrDeliver(suppressing: Suppressing, message: QueuedMessage, recipients: readonly QueuedRecipient[]): Promise<void> {
-    const dropped = await suppressing.dropped(message, recipients).catch((error: unknown) => this.#trouble("suppressions", error));
-    if (dropped === undefined || this.#stopping) {
-      const due = this.#clock.now() + (dropped === undefined ? GIVEN_BACK_FOR : 0);
+  /** Fails some, and tries the others; where it cannot be found out which, all wait. */
+  async #attemptOthers(
+    message: QueuedMessage,
+    recipients: readonly QueuedRecipient[],
+    looks: Promise<readonly (readonly Attempted[])[]>,
+  ): Promise<void> {
+    const found = await looks.catch((error: unknown) => this.#trouble(`message ${message.id}`, error));
+    if (found === undefined || this.#stopping) {
+      const due = this.#clock.now() + (found === undefined ? GIVEN_BACK_FOR : 0);
       return this.#settler.release(message, recipients, due);
     }
-    if (dropped.length > 0) this.#settler.settle(message, dropped);
-    const failed = new Set(dropped.map(({ recipient }) => recipient));
+    const failed = new Map(found.flat().map((each) => [each.recipient, each]));
+    if (failed.size > 0) this.#settler.settle(message, [...failed.values()]);
     const others = recipients.filter((recipient) => !failed.has(recipient));
     if (others.length > 0) this.#attempt(message, others);
   }

@@ -8,6 +8,7 @@
  * 3. `refuse` answers RCPT. `drop` takes the recipient, and fails it when it is first tried, so that its sender has a report as NOTIFY says.
  *    What cannot be looked up is answered 451, or waits.
  */
+import type { Attempted } from "../delivery/delivery.ts";
 import { failedHere } from "../delivery/outcomes.ts";
 import { formatMailbox, type Mailbox, mailboxKey } from "../mail/mailbox.ts";
 import type { QueuedMessage, QueuedRecipient } from "../mail/message.ts";
@@ -78,10 +79,7 @@ export class Suppressing {
   }
 
   /** Those that are suppressed, with what they come to. Rejects with a StoreError. */
-  async dropped(
-    { origin }: QueuedMessage,
-    recipients: readonly QueuedRecipient[],
-  ): Promise<readonly { readonly recipient: QueuedRecipient; readonly outcome: Outcome }[]> {
+  async dropped({ origin }: QueuedMessage, recipients: readonly QueuedRecipient[]): Promise<readonly Attempted[]> {
     if (origin.kind !== "submission") return [];
     const untried = recipients.filter(({ attempts }) => attempts === 0);
     const keys = untried.map(({ mailbox }) => mailboxKey(mailbox));

@@ -185,6 +185,8 @@ export class Transaction {
     const message = target === undefined ? await this.#asItCame(facts) : await this.#encoded(facts, target);
     if ("kind" in message) return message;
     const before = await this.#intake.accept(message);
+    // What was queued is not touched by this; where copies of it were, what they were made of goes.
+    if (message.content.kind === "stored") this.#sink?.discard();
     if (before !== undefined) return this.#repeated(message, before);
     this.#sink = undefined;
     return { kind: "accepted", message };
