@@ -4,13 +4,13 @@ import { describe, test } from "node:test";
 import { formatMailbox } from "../../src/mail/mailbox.ts";
 import { IDEMPOTENCY_WINDOW, type SubmittedKey, SWEPT_AT_ONCE } from "../../src/queue/idempotency.ts";
 import type { Stores } from "./conformance.ts";
-import { isIntact, newMessage } from "./messages.ts";
+import { isIntact, type MessageOptions, newMessage } from "./messages.ts";
 import { BODY_FILE_THRESHOLD, memoryContent, type NewMessage, newMessageId, type QueueStore } from "./nouns.ts";
 import type { StoreOpener } from "./opener.ts";
 
 const LARGE = BODY_FILE_THRESHOLD + 100_000;
 
-export interface Keyed {
+export interface Keyed extends Pick<MessageOptions, "id" | "content"> {
   readonly key?: string;
   readonly to?: readonly string[];
   readonly account?: string;
