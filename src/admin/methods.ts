@@ -10,6 +10,7 @@ import type { DestinationSummary } from "../delivery/delivery.ts";
 import type { Counted } from "../queue/control.ts";
 import { FILTER_LIMIT } from "../queue/filter.ts";
 import type { QueuedSummary, QueueStats, Suspension } from "../queue/store.ts";
+import type { Suppression } from "../queue/suppression.ts";
 
 /** Ids in one request. */
 export const IDS_LIMIT = 10_000;
@@ -26,6 +27,9 @@ const filter = z.string().max(FILTER_LIMIT);
 /** Ids, or a filter; neither: every message. `dryRun` only counts. */
 const selection = z.strictObject({ ids: ids.optional(), filter: filter.optional(), dryRun: z.boolean().optional() });
 const suspended = z.enum(["domain", "sender", "account"]);
+
+/** Of an account, an address. */
+const suppressionKey = z.strictObject({ account: name, mailbox: name });
 
 export const parameters = {
   status: z.strictObject({}),
@@ -46,6 +50,10 @@ export const parameters = {
   "queue.content": z.strictObject({ id }),
   "queue.retry": selection,
   "queue.remove": selection.extend({ bounce: z.boolean().optional(), reason: z.string().max(1000).optional() }),
+  "suppression.list": z.strictObject({ limit: z.int().min(1).max(LIST_LIMIT), account: name.optional(), after: suppressionKey.optional() }),
+  "suppression.add": suppressionKey.extend({ reason: z.string().max(1000), until: z.number().optional() }),
+  "suppression.remove": suppressionKey,
+  "suppression.check": suppressionKey,
   "user.add": z.strictObject({ name, password, addresses: z.array(name).max(ADDRESSES_LIMIT).optional() }),
   "user.list": z.strictObject({}),
   "user.passwd": z.strictObject({ name, password }),
@@ -77,6 +85,12 @@ export interface Results {
   readonly "queue.suspensions": readonly Suspension[];
   /** Of a running server alone: those with work, open connections or trouble. */
   readonly "queue.destinations": readonly DestinationSummary[];
+  readonly "suppression.list": readonly Suppression[];
+  readonly "suppression.add": Suppression;
+  /** False where there was none. */
+  readonly "suppression.remove": { readonly removed: boolean };
+  /** Absent where mail may be sent there. */
+  readonly "suppression.check": { readonly suppression?: Suppression };
   readonly "user.add": AccountSummary;
   readonly "user.list": readonly AccountSummary[];
   readonly "user.passwd": { readonly done: true };

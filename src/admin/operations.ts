@@ -14,6 +14,7 @@ import type { MessageId, NewMessage } from "../mail/message.ts";
 import { type Counted, QueueControl, type Selection } from "../queue/control.ts";
 import { FilterError } from "../queue/filter.ts";
 import type { QueueStore, StandingMessage, Suspension } from "../queue/store.ts";
+import type { SuppressionKey } from "../queue/suppression.ts";
 import { AdminError } from "./admin-error.ts";
 import type { AccountSummary, Administration, Method, ParametersOf, Results, TakePart } from "./methods.ts";
 
@@ -59,6 +60,7 @@ export function administration(stores: OpenStores, { now = Date.now, server }: A
 
 function operationsOn({ queue, accounts }: OpenStores, now: () => number, server: RunningServer | undefined): Operations {
   const control = new QueueControl(queue, now);
+  const list = queue.suppressionList;
   const selected = async (params: SelectionParameters, work: (selection: Selection) => Promise<Counted>): Promise<Counted> => {
     const { ids, filter = "", dryRun } = params;
     const selection = ids === undefined ? { filter } : { ids };
@@ -107,6 +109,21 @@ function operationsOn({ queue, accounts }: OpenStores, now: () => number, server
         throw new AdminError("no-server", "no server runs on this data folder, and it is the server that writes reports");
       return selected(params, (selection) => control.remove(selection, { bounce: (message) => server.reportRemoved(message, reason) }));
     },
+    "suppression.list": ({ limit, account, after }) => {
+      const of = account === undefined ? {} : { account: accountName(account) ?? account };
+      return list.page({ now: now(), limit, ...of, ...(after === undefined ? {} : { after }) });
+    },
+    "suppression.add": async ({ reason, until, ...key }) => {
+      const suppression = { ...suppressionKey(key), reason, made: now(), ...(until === undefined ? {} : { until }) };
+      await list.put(suppression);
+      return suppression;
+    },
+    "suppression.remove": async (key) => ({ removed: await list.remove(suppressionKey(key)) }),
+    "suppression.check": async (key) => {
+      const { account, mailbox } = suppressionKey(key);
+      const [suppression] = await list.find(account, [mailbox], now());
+      return suppression === undefined ? {} : { suppression };
+    },
     "user.add": async ({ name, password, addresses }) =>
       summary(await accounts.add({ name, password, ...(addresses === undefined ? {} : { addresses }) })),
     "user.list": async () => (await accounts.list()).map(summary),
@@ -131,6 +148,15 @@ interface SelectionParameters {
 async function makeDue(queue: QueueStore, filter: string, now: () => number): Promise<number> {
   const control = new QueueControl(queue, now);
   return (await control.retry({ filter: `${filter} not state:held` })).messages;
+}
+
+/** In the form in which recipients are compared with it. Throws an AdminError. */
+function suppressionKey({ account, mailbox }: SuppressionKey): SuppressionKey {
+  const name = accountName(account);
+  if (name === undefined) throw new AdminError("bad-address", `"${account}" is no name of an account`);
+  const parsed = parseMailbox(mailbox);
+  if (parsed === undefined) throw new AdminError("bad-address", `"${mailbox}" is no address`);
+  return { account: name, mailbox: mailboxKey(parsed) };
 }
 
 /** In the form in which mail is compared with it. Throws an AdminError. */

@@ -23,6 +23,7 @@ export function makeProgram(exit: Run): Command {
   addSend(program, exit);
   addQueue(program, exit);
   addUser(program, exit);
+  addSuppression(program, exit);
   addReports(program, exit);
   addConfig(program, exit);
   addAuthentication(program, exit);
@@ -76,6 +77,10 @@ function addSend(program: Command, exit: Run): void {
     .option("--html <text>", "HTML beside the text")
     .option("-a, --attach <file>", "attach a file; may be repeated", collect)
     .option("-H, --header <field>", 'another header field, such as "X-Tag: a"; may be repeated', collect)
+    .option(
+      "--idempotency-key <key>",
+      "names the message: a Postrider that heard it within 24 hours does not queue it again for the same recipient",
+    )
     .option(
       "--raw <file>",
       "send this message (.eml) as it is, but for Bcc; - is standard input. Its own headers say from and to, unless --from and --to do",
@@ -180,6 +185,34 @@ function addReports(program: Command, exit: Run): void {
   sub("read", "Show the reports in a file: a message, or a report by itself, packed or not.")
     .addArgument(new Argument("<file>", "the file; - is standard input"))
     .action(async (file, options) => exit(await (await import("./reports.ts")).readReports(file, options)));
+}
+
+function addSuppression(program: Command, exit: Run): void {
+  const suppression = program
+    .command("suppression")
+    .description("Addresses that an account may not send to, as they do not exist. With or without a running server.");
+  const sub = (name: string, text: string): Command =>
+    suppression.command(name).description(text).addOption(configOption()).addOption(dataOption()).option("--json", "print JSON");
+  const address = (): Argument => new Argument("<address>", "the address");
+  const account = (): Option => new Option("--account <name>", "whose list it is").makeOptionMandatory();
+  sub("list", "List suppressed addresses, by account.")
+    .option("--account <name>", "of this account alone")
+    .option("-n, --limit <count>", "addresses to list at most", count, 1000)
+    .action(async (options) => exit(await (await import("./suppression.ts")).listSuppressions(options)));
+  sub("add", "Suppress an address.")
+    .addArgument(address())
+    .addOption(account())
+    .option("--reason <text>", "why")
+    .option("--for <duration>", "for so long, such as 30d; else until it is removed")
+    .action(async (mailbox, options) => exit(await (await import("./suppression.ts")).addSuppression(mailbox, options)));
+  sub("remove", "Let the account send to an address again.")
+    .addArgument(address())
+    .addOption(account())
+    .action(async (mailbox, options) => exit(await (await import("./suppression.ts")).removeSuppression(mailbox, options)));
+  sub("check", "Say whether an address is suppressed. Exit code 67 if it is.")
+    .addArgument(address())
+    .addOption(account())
+    .action(async (mailbox, options) => exit(await (await import("./suppression.ts")).checkSuppression(mailbox, options)));
 }
 
 function addUser(program: Command, exit: Run): void {

@@ -26,6 +26,7 @@ export interface MessageOptions {
   readonly attach?: readonly string[];
   readonly header?: readonly string[];
   readonly raw?: string;
+  readonly idempotencyKey?: string;
   readonly passwordStdin?: boolean;
 }
 
@@ -36,8 +37,9 @@ const STREAMED_FROM = 32 * 1024 * 1024;
 
 /** `sender`: the account's address, for where no From is given. Throws a CliError. */
 export async function messageOf(options: MessageOptions, sender: string | undefined): Promise<ClientMessage> {
-  const { raw, subject, html } = options;
-  if (raw !== undefined) return rawMessage(options, raw);
+  const { raw, subject, html, idempotencyKey } = options;
+  const key = idempotencyKey === undefined ? {} : { idempotencyKey };
+  if (raw !== undefined) return { ...(await rawMessage(options, raw)), ...key };
   const from = options.from ?? sender;
   if (from === undefined) throw new CliError(exitCodes.usage, "from whom?", "Name the sender with --from.");
   if (recipients(options).length === 0) throw new CliError(exitCodes.usage, "to whom?", "Name a recipient with --to, --cc or --bcc.");
@@ -52,6 +54,7 @@ export async function messageOf(options: MessageOptions, sender: string | undefi
     ...(html === undefined ? {} : { html }),
     headers: (options.header ?? []).map(headerOf),
     attachments: (options.attach ?? []).map(attachment),
+    ...key,
   };
 }
 

@@ -234,6 +234,7 @@ function relayOptions({ config, context, stores, events, files }: Parts, listene
     keys: files.keys,
     ...checkOptions(config, files),
     ...(config.reports === undefined ? {} : { reports: config.reports }),
+    ...(config.suppression === undefined ? {} : { suppression: config.suppression }),
     dns: config.dns,
     retry: retryOptions(delivery),
     events,

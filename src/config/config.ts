@@ -99,6 +99,15 @@ export interface ReportsSetting {
   readonly inbox: ReadonlySet<string>;
 }
 
+/** Who is kept from sending again to what does not exist. */
+export interface SuppressionSetting {
+  /** Names in their one form. */
+  readonly accounts: ReadonlySet<string> | "all";
+  /** Milliseconds. */
+  readonly for: number;
+  readonly answer: "refuse" | "drop";
+}
+
 /** As whom a route logs in; its secrets are in files, absolute paths. */
 export interface LoginSetting {
   readonly user: string;
@@ -170,6 +179,8 @@ export interface Config {
   /** Absent: nothing is reported, and nothing read. */
   readonly reports: ReportsSetting | undefined;
   readonly dkim: readonly SigningSetting[];
+  /** Absent: no account is kept from anything. */
+  readonly suppression: SuppressionSetting | undefined;
   /** As SmtpServer takes them. */
   readonly server: ServerOptions;
   readonly queue: { readonly minimumFree: number; readonly shared: SharedStoreSetting | undefined };
@@ -265,6 +276,7 @@ function build(read: ReadTables, hostname: string, folder: string): Config {
       : undefined,
     reports: reportsSetting(tables.reports, hostname, [...domains.local][0]),
     dkim: ((read.lists.dkim ?? []) as readonly Lists["dkim"][]).map((table) => signingSetting(table, folder)),
+    suppression: suppressionSetting(tables.suppression),
     server: serverOptions(tables, hostname),
     queue: { minimumFree: tables.queue.minimum_free, shared: sharedStore(tables.queue, folder) },
     log: tables.log,
@@ -379,6 +391,11 @@ function reportsSetting(table: Tables["reports"], hostname: string, home: string
     from: table.from ?? { localPart: "postmaster", domain: home ?? hostname },
     inbox: new Set(inbox.map(mailboxKey)),
   };
+}
+
+function suppressionSetting({ accounts, for: time, answer }: Tables["suppression"]): SuppressionSetting | undefined {
+  if (accounts.length === 0) return undefined;
+  return { accounts: accounts.includes("*") ? "all" : new Set(accounts), for: time, answer };
 }
 
 function checkSettings(table: CheckTable): Partial<CheckSettings> {

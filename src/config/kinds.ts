@@ -7,6 +7,7 @@
  */
 
 import { z } from "zod";
+import { accountName } from "../accounts/index.ts";
 import { type Knowledge, parseNetwork } from "../authentication/index.ts";
 import type { DomainPattern, NextHop, SenderPattern } from "../delivery/route.ts";
 import { domainKey, isDomain, toAscii } from "../mail/domain.ts";
@@ -125,6 +126,12 @@ export const mailbox = kind(
 export type RecipientPattern =
   | { readonly kind: "mailbox"; readonly key: string; readonly domain: string }
   | { readonly kind: "domain"; readonly domain: string };
+
+/** An account's name in its one form; "*" is every account. */
+export const accountPattern = kind(
+  'the name of an account, or "*" for all',
+  ofText((value) => (value === "*" ? value : accountName(value))),
+);
 
 export const recipientPattern = kind(
   'an address such as "info@example.test", or "*@example.test" for any',

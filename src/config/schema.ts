@@ -9,6 +9,7 @@
 import { z } from "zod";
 import { signatureAlgorithms } from "../accounts/index.ts";
 import {
+  accountPattern,
   address,
   agreement,
   choice,
@@ -193,6 +194,19 @@ export const tables = {
         .describe("A CR or LF alone in content: refuse the message, turn it into CRLF, or keep it (only BDAT can send such content on)."),
     })
     .describe("What mail programs may do."),
+  suppression: z
+    .strictObject({
+      accounts: list(accountPattern, "a list of accounts")
+        .prefault([])
+        .describe(
+          'Accounts that are kept from sending again to an address whose server refused it as unknown (5.1.1, 5.1.10); `"*"` is all.',
+        ),
+      for: timeout.prefault("30d").describe("How long an address stays on the list."),
+      answer: choice("refuse", "drop")
+        .prefault("refuse")
+        .describe("`refuse` answers RCPT with 550 5.1.1; `drop` takes it, sends nothing, and reports the failure as NOTIFY says."),
+    })
+    .describe("Addresses that do not exist, remembered for each account that wishes it: [docs/suppression.md](suppression.md)."),
   smtp: z
     .strictObject({
       bare_line_ends: bareLineEnds.prefault("refuse").describe("As in `submission`, on port 25."),

@@ -5,14 +5,16 @@
  * 1. Returns outcomes, writes nothing, retries nothing.
  * 2. Every recipient handed in gets one outcome, or is handed back untried: at a stop, or because its destination takes nothing for now.
  * 3. What waits for a slow DNS, a slow or a dead destination waits for that alone.
+ * 4. Into mailboxes (LMTP) each recipient has a transaction of its own: its copy says whose it is (delivered-to.ts).
  */
-import type { Mailbox } from "../mail/mailbox.ts";
+import { type Mailbox, mailboxKey } from "../mail/mailbox.ts";
 import type { QueuedMessage, QueuedRecipient } from "../mail/message.ts";
 import type { Outcome } from "../mail/outcome.ts";
 import { reply } from "../mail/reply.ts";
 import type { Resolver } from "../net/resolver.ts";
 import { LocalQuota, type Quota } from "../queue/quota.ts";
 import { type Clock, hours, minutes, systemClock } from "../util/clock.ts";
+import { deliveredBefore, headerOf, inCircle, withDeliveredTo } from "./delivered-to.ts";
 import { type Closed, Destination, type DestinationState } from "./destination.ts";
 import type { Job } from "./link.ts";
 import { type DeliveryOptions, defaultDeliveryOptions } from "./options.ts";
@@ -57,16 +59,23 @@ type LocalHop = Exclude<NextHop, RemoteHop>;
 
 interface Task extends Job {
   readonly hop: RemoteHop;
+  /** As it is in the queue. */
+  readonly whole: QueuedMessage;
 }
 
 function settleAll(task: Task, outcome: Outcome): void {
   task.settle(task.recipients.map(() => outcome));
 }
 
+/** Recipients that go the same way. */
 interface Group {
   readonly hop: NextHop;
   readonly domain: string;
   readonly recipients: QueuedRecipient[];
+}
+
+interface RemoteGroup extends Group {
+  readonly hop: RemoteHop;
 }
 
 interface Known {
@@ -123,18 +132,22 @@ export class Delivery {
         void this.#deliverHere(hop, message, recipients).then(settle);
         continue;
       }
+      if (hop.kind === "host" && hop.protocol === "lmtp") {
+        void this.#deliverToMailboxes({ hop, domain, recipients }, message, settle);
+        continue;
+      }
       const site = this.#sites.find(hop, domain);
-      if (!(site instanceof Promise)) this.#send(site, hop, domain, message, recipients, settle);
-      else void site.then((found) => this.#send(found, hop, domain, message, recipients, settle));
+      const group = { hop, domain, recipients };
+      if (!(site instanceof Promise)) this.#send(site, group, { message, whole: message }, settle);
+      else void site.then((found) => this.#send(found, group, { message, whole: message }, settle));
     }
   }
 
+  /** `whole`: the message as it is in the queue. */
   #send(
     site: Site | NoSite,
-    hop: RemoteHop,
-    domain: string,
-    message: QueuedMessage,
-    recipients: readonly QueuedRecipient[],
+    { hop, domain, recipients }: RemoteGroup,
+    { message, whole }: { readonly message: QueuedMessage; readonly whole: QueuedMessage },
     settle: (attempted: readonly Attempted[]) => void,
   ): void {
     if (this.#stopped) {
@@ -148,9 +161,37 @@ export class Delivery {
       destination.add({
         hop,
         message,
+        whole,
         recipients: group,
         settle: (outcomes) => settle(group.map((recipient, k) => ({ recipient, outcome: outcomes[k] as Outcome }))),
       });
+    }
+  }
+
+  async #deliverToMailboxes(
+    { hop, domain, recipients }: RemoteGroup,
+    message: QueuedMessage,
+    settle: (attempted: readonly Attempted[]) => void,
+  ): Promise<void> {
+    let before: ReadonlySet<string>;
+    try {
+      before = deliveredBefore(await headerOf(message.content));
+    } catch (error) {
+      const outcome = delayedHere(
+        "4.3.0",
+        `the content cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+        "message",
+      );
+      return settle(recipients.map((recipient) => ({ recipient, outcome })));
+    }
+    const site = await this.#sites.find(hop, domain);
+    for (const recipient of recipients) {
+      const { mailbox } = recipient;
+      if (before.has(mailboxKey(mailbox))) {
+        settle([{ recipient, outcome: inCircle(mailbox) }]);
+        continue;
+      }
+      this.#send(site, { hop, domain, recipients: [recipient] }, { message: withDeliveredTo(message, mailbox), whole: message }, settle);
     }
   }
 
@@ -222,7 +263,7 @@ export class Delivery {
     this.#callOffLook?.();
     return [...this.#destinations.values()]
       .flatMap(({ destination }) => destination.stop())
-      .map(({ message, recipients }) => ({ message, recipients }));
+      .map(({ whole, recipients }) => ({ message: whole, recipients }));
   }
 
   #groups(message: QueuedMessage, only: readonly QueuedRecipient[]): Iterable<Group> {

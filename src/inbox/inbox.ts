@@ -86,7 +86,7 @@ export class Inbox {
     return this.#server.stop(deadline);
   }
 
-  #accept({ id, envelope, content }: NewMessage): void {
+  #accept({ id, envelope, content }: NewMessage): undefined {
     const chunks = content.kind === "memory" ? content.chunks : [];
     const arrival: Arrival = { id, envelope, chunks, size: content.size, at: Date.now() };
     this.#arrivals.push(arrival);

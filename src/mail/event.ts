@@ -54,6 +54,15 @@ export type MailEvent =
       readonly recipients: readonly Mailbox[];
       readonly size: number;
     }
+  /** A submission whose recipients were all queued before, as `id`, under the same key: nothing was queued. */
+  | {
+      readonly type: "repeated";
+      readonly id: MessageId;
+      readonly session: string;
+      readonly peer: string;
+      readonly from: ReversePath;
+      readonly recipients: readonly Mailbox[];
+    }
   /** What was found about who sent it; told before it is accepted, or refused for it. */
   | {
       readonly type: "checked";
@@ -97,6 +106,15 @@ export type MailEvent =
       readonly report: MessageId;
       readonly to: Mailbox;
       readonly about: readonly { readonly recipient: Mailbox; readonly action: Outcome["action"] }[];
+    }
+  /** An account may not send to an address for some time; `mailbox` is its key. */
+  | {
+      readonly type: "suppressed";
+      readonly id: MessageId;
+      readonly account: string;
+      readonly mailbox: string;
+      readonly reason: string;
+      readonly until?: number;
     }
   | { readonly type: "dropped"; readonly id: MessageId; readonly why: string; readonly failed: readonly Mailbox[] }
   /** Every recipient is settled: the message is gone from the queue. */

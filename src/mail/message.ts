@@ -28,6 +28,16 @@ export interface NewMessage {
   readonly origin: Origin;
   /** Milliseconds since 1970: retries and expiry count from here. */
   readonly arrived: number;
+  /** Names the message for the account that submits it: each recipient is queued once under it (`queue/idempotency.ts`). */
+  readonly idempotencyKey?: string;
+}
+
+/** Recipients of a new message that are queued already, under the same key of the same account. */
+export interface QueuedBefore {
+  /** The message with which the first of them was queued; it may be delivered and gone by now. */
+  readonly id: MessageId;
+  /** Their indexes: they are left out. Where these are all, nothing is queued. */
+  readonly recipients: readonly number[];
 }
 
 /** One recipient of a queued message, with what was tried for it. */

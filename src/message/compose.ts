@@ -9,7 +9,7 @@
  */
 import type { ReversePath } from "../mail/envelope.ts";
 import type { Mailbox } from "../mail/mailbox.ts";
-import { isAscii } from "../util/bytes.ts";
+import { isAscii, utf8 } from "../util/bytes.ts";
 import type { NamedMailbox } from "./address.ts";
 import { withAsciiDomain } from "./address-text.ts";
 import { type BodyOptions, bodyPart } from "./body.ts";
@@ -30,6 +30,7 @@ import {
   readOneAddress,
 } from "./fields.ts";
 import { HEADER_SECTION_LIMIT, type HeaderSection } from "./header-section.ts";
+import { IDEMPOTENCY_KEY, idempotencyKeyProblem } from "./idempotency-key.ts";
 import { listFields } from "./list-fields.ts";
 import { rawContent, rawStream } from "./raw-message.ts";
 import { readSource } from "./source.ts";
@@ -182,7 +183,7 @@ const own: ReadonlySet<string> = new Set([
 ]);
 
 function otherHeader(draft: Draft, { notify }: Addresses, style: HeaderStyle, options: ComposeOptions): string {
-  let made = priorityFields(draft.priority);
+  let made = priorityFields(draft.priority) + idempotencyField(draft.idempotencyKey);
   if (draft.list !== undefined) made += listFields(draft.list, style);
   if (draft.autoSubmitted !== undefined) made += autoSubmittedField(draft.autoSubmitted);
   made += addressField("Disposition-Notification-To", notify, style);
@@ -190,6 +191,15 @@ function otherHeader(draft: Draft, { notify }: Addresses, style: HeaderStyle, op
   const isMade = (name: string) => lower.startsWith(`${name}:`) || lower.includes(`\r\n${name}:`);
   const taken = (name: string) => own.has(name) || isMade(name);
   return made + otherFields(draft.headers, { property: "headers", taken, style, normalize: options.normalizeHeaderNames === true });
+}
+
+/** "" where there is none. */
+function idempotencyField(key: string | undefined): string {
+  if (key === undefined) return "";
+  const text = checkedText("idempotencyKey", checkedString("idempotencyKey", key)).trim();
+  const problem = idempotencyKeyProblem(text);
+  if (problem !== undefined) throw new ComposeError("idempotencyKey", problem);
+  return `${IDEMPOTENCY_KEY}: ${text}\r\n`;
 }
 
 function priorityFields(priority: Draft["priority"]): string {
@@ -211,26 +221,28 @@ function autoSubmittedField(kind: string): string {
   return `Auto-Submitted: ${kind}\r\n`;
 }
 
-function composeRaw({ raw, envelope, lineEnds = "crlf" }: RawDraft): Composed {
+function composeRaw({ raw, envelope, lineEnds = "crlf", idempotencyKey }: RawDraft): Composed {
   if (lineEnds !== "crlf" && lineEnds !== "keep") throw new ComposeError("lineEnds", `${shown(String(lineEnds))} is neither crlf nor keep`);
   const source = readSource("raw", raw);
+  const field = idempotencyKey === undefined ? [] : [utf8(idempotencyField(idempotencyKey))];
   if (source.kind === "stream") {
     const { from, to } = rawEnvelope(envelope, undefined);
-    const { content, replayable } = contentOf([rawStream(source, lineEnds)]);
+    const { content, replayable } = contentOf([...field, rawStream(source, lineEnds)]);
     const facts: DraftFacts = { eightBit: undefined, binary: undefined, smtpUtf8: envelopeNeedsUtf8(from, to), size: undefined };
     return { from, to, messageId: undefined, content, facts, replayable };
   }
   const { pieces, facts, section } = rawContent(source.bytes, lineEnds);
+  if (field.length > 0 && section.has(IDEMPOTENCY_KEY)) throw new ComposeError("idempotencyKey", "the raw message has one already");
   const { from, to } = rawEnvelope(envelope, section);
   const messageId = section.value("message-id")?.replace(/^<(.*)>$/, "$1");
-  const { content, replayable } = contentOf(pieces);
-  const { eightBit, binary, eightBitHeader, size } = facts;
+  const { content, replayable } = contentOf([...field, ...pieces]);
+  const { eightBit, binary, eightBitHeader } = facts;
   return {
     from,
     to,
     messageId,
     content,
-    facts: { eightBit, binary, smtpUtf8: eightBitHeader || envelopeNeedsUtf8(from, to), size },
+    facts: { eightBit, binary, smtpUtf8: eightBitHeader || envelopeNeedsUtf8(from, to), size: content.size },
     replayable,
   };
 }

@@ -181,6 +181,11 @@ export interface Draft {
   /** For text, HTML, AMP and calendar; chosen by content where absent. */
   readonly textEncoding?: "quoted-printable" | "base64";
   readonly envelope?: EnvelopeInput;
+  /**
+   * Names the message for a server that knows Idempotency-Key, as Postrider does on submission: within 24 hours it queues it once for each recipient
+   * and takes the field out. Other servers pass it on. Printable ASCII, up to 255 octets.
+   */
+  readonly idempotencyKey?: string;
 }
 
 /**
@@ -193,6 +198,8 @@ export interface RawDraft {
   readonly envelope?: EnvelopeInput;
   /** `keep` for content that is binary on purpose (RFC 3030); `crlf` where absent. */
   readonly lineEnds?: "crlf" | "keep";
+  /** As in a draft; the field is put in front. */
+  readonly idempotencyKey?: string;
 }
 
 /** What the server takes, once it is known. */

@@ -1,6 +1,6 @@
 /**
  * What a submission server mends in a header section (RFC 6409 8): Date and Message-ID are added where they are missing,
- * Bcc leaves.
+ * Bcc and Idempotency-Key leave.
  *
  * Rules
  * 1. Every other octet stays as it is and where it is. Nothing is invented that says who wrote: no From, no Sender.
@@ -10,6 +10,7 @@ import { domainKey } from "../mail/domain.ts";
 import type { MessageId } from "../mail/message.ts";
 import { CR, CRLF, LF, utf8 } from "../util/bytes.ts";
 import type { HeaderSection } from "./header-section.ts";
+import { IDEMPOTENCY_KEY } from "./idempotency-key.ts";
 import { formatDate } from "./trace.ts";
 
 export interface SubmissionOptions {
@@ -21,8 +22,8 @@ export interface SubmissionOptions {
   readonly messageId: string;
 }
 
-/** RFC 5322 3.6.3, 3.6.6: both would tell one recipient of another. */
-const hidden = ["bcc", "resent-bcc"];
+/** RFC 5322 3.6.3, 3.6.6: Bcc would tell one recipient of another. A key is between client and server. */
+const hidden = ["bcc", "resent-bcc", IDEMPOTENCY_KEY.toLowerCase()];
 
 /** `id@hostname` for Message-ID; the hostname in its A-label form, so that the header stays ASCII. */
 export function messageIdText(id: MessageId, hostname: string): string {
@@ -38,7 +39,7 @@ export function fixSubmission(section: HeaderSection, options: SubmissionOptions
   let added = "";
   if (!section.has("date")) added += `Date: ${formatDate(options.now, options.offset)}\r\n`;
   if (!section.has("message-id")) added += `Message-ID: <${options.messageId}>\r\n`;
-  const hides = section.has("bcc") || section.has("resent-bcc");
+  const hides = hidden.some((name) => section.has(name));
   if (added === "" && !hides && section.ending !== "body-line") return section.whole.length === 0 ? [] : [section.whole];
 
   const chunks = hides ? section.without(hidden) : section.bytes.length === 0 ? [] : [section.bytes];

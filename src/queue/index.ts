@@ -11,3 +11,4 @@ export { type Attempted, type NextAttempt, RetrySchedule, type RetryScheduleOpti
 export { Scheduler, type SchedulerOptions } from "./scheduler.ts";
 export { MINIMUM_FREE, openSqliteStore, queueProcedures, type SqliteStoreOptions } from "./sqlite-store.ts";
 export * from "./store.ts";
+export type { Suppression, SuppressionKey, SuppressionList, SuppressionPage } from "./suppression.ts";

@@ -6,7 +6,9 @@
  * 2. What is there already, by its id, is not moved a second time, only removed here: so it may be run again after an interruption. Where a
  *    server works on the target meanwhile and has delivered what is in both, it is moved, and comes, twice (row 4 of the table of crash states).
  * 3. Nobody may work on the source: with leases under way it is refused.
- * 4. A message that cannot be read stays where it is and is told of; the others go on.
+ * 4. What is remembered of idempotency keys and the suppression list go first: a client that sends again afterwards hears the same. They stay
+ *    in the source, too.
+ * 5. A message that cannot be read stays where it is and is told of; the others go on.
  */
 import type { MessageId } from "../mail/message.ts";
 import { type QueueStore, StoreError } from "./store.ts";
@@ -26,6 +28,8 @@ export interface Migrated {
 
 /** Messages listed at once. */
 const PAGE = 200;
+/** Keys, or suppressions, moved at once. */
+const KEYS_PAGE = 1000;
 /** Messages on their way at once: what the target commits together. */
 const AT_ONCE = 32;
 
@@ -33,6 +37,8 @@ const AT_ONCE = 32;
 export async function migrateQueue(from: QueueStore, to: QueueStore, { onMoved }: MigrateOptions = {}): Promise<Migrated> {
   const { active } = await from.stats();
   if (active > 0) throw new StoreError("busy", `${active} recipients are under way: stop the servers that work on this queue first`);
+  await migrateKeys(from, to);
+  await migrateSuppressions(from, to);
   let moved = 0;
   let already = 0;
   const unreadable: { id: MessageId; why: string }[] = [];
@@ -69,5 +75,24 @@ export async function migrateQueue(from: QueueStore, to: QueueStore, { onMoved }
     };
     const ended = await Promise.allSettled(Array.from({ length: AT_ONCE }, loop)); // all have come to rest before anybody closes a store
     for (const one of ended) if (one.status === "rejected") throw one.reason;
+  }
+}
+
+async function migrateKeys(from: QueueStore, to: QueueStore): Promise<void> {
+  for (let after = ""; ; ) {
+    const keys = await from.submittedKeys({ limit: KEYS_PAGE, after });
+    const last = keys.at(-1);
+    if (last === undefined) return;
+    await to.restoreSubmittedKeys(keys);
+    after = last.key;
+  }
+}
+
+async function migrateSuppressions({ suppressionList: from }: QueueStore, { suppressionList: to }: QueueStore): Promise<void> {
+  for (let page = await from.page({ now: 0, limit: KEYS_PAGE }); ; ) {
+    const last = page.at(-1);
+    if (last === undefined) return;
+    await to.restore(page);
+    page = await from.page({ now: 0, limit: KEYS_PAGE, after: last });
   }
 }

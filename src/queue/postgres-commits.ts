@@ -12,11 +12,13 @@ import type { Postgres, Run } from "../database/postgres.ts";
 import { PostgresError } from "../database/postgres-error.ts";
 import { Group } from "../database/postgres-group.ts";
 import { byteaArray, int8Array, textArray } from "../database/postgres-values.ts";
-import type { MessageId } from "../mail/message.ts";
+import type { MessageId, QueuedBefore } from "../mail/message.ts";
 import { utf8 } from "../util/bytes.ts";
 import type { PostgresNode } from "./postgres-node.ts";
 import { type Entry, encodeEntries } from "./postgres-schema.ts";
 import type { Statements } from "./postgres-statements.ts";
+import { PostgresSubmitted } from "./postgres-submitted.ts";
+import type { PostgresSuppressions } from "./postgres-suppressions.ts";
 import { type RecipientRef, type Settlement, StoreError } from "./store.ts";
 
 /** Statements that enqueue, or settle, at once. */
@@ -40,11 +42,15 @@ export class PostgresCommits {
   readonly #node: PostgresNode;
   readonly #enqueues: Group<Entry, boolean>;
   readonly #settles: Group<SettleCall, readonly MessageId[]>;
+  readonly #submitted: PostgresSubmitted;
+  readonly #suppressions: PostgresSuppressions;
 
-  constructor(postgres: Postgres, statements: Statements, node: PostgresNode) {
+  constructor(postgres: Postgres, statements: Statements, node: PostgresNode, suppressions: PostgresSuppressions) {
+    this.#suppressions = suppressions;
     this.#postgres = postgres;
     this.#sql = statements;
     this.#node = node;
+    this.#submitted = new PostgresSubmitted(postgres);
     this.#enqueues = new Group({
       run: async (entries) => {
         const queued = await this.#insert(postgres.run, entries);
@@ -66,6 +72,19 @@ export class PostgresCommits {
         return (await insert(run)).has(entry.message.id) || backOut(false);
       });
     return this.#leasing([entry], insert).catch(backedOut);
+  }
+
+  /** A transaction of its own: keys are waited for, and nobody else's message should. Never leased. */
+  enqueueOnce(entry: Entry, keys: readonly Uint8Array[]): Promise<QueuedBefore | undefined> {
+    const { id } = entry.message;
+    return this.#postgres.transaction(async (run) => {
+      const { entry: left, before } = await this.#submitted.note(run, entry, keys);
+      if (left === undefined) return before;
+      if (left.content === null) await this.#claim(run, left);
+      const queued = await this.#insert(run, [{ ...left, lease: false }]);
+      if (!queued.has(id)) throw new StoreError("io", `message ${id}: its id is in the queue already`);
+      return before;
+    });
   }
 
   /** Returns the ids of messages that are gone with it. */
@@ -130,10 +149,13 @@ export class PostgresCommits {
     const ours = distinct(all.filter((settlement) => !this.#node.isStale(settlement)));
     const about = new Set(all.map(({ id }) => id));
     const caused = calls.flatMap((call) => call.caused);
+    const suppressed = ours.flatMap((one) =>
+      one.kind === "finished" && one.suppress !== undefined ? [{ ...one.suppress, id: one.id }] : [],
+    );
     const values = encodeSettlements(this.#node.session, ours);
     const settle = (run: Run) => run<{ id: MessageId; gone: boolean }>(this.#sql.settle, values);
     const rows =
-      caused.length === 0
+      caused.length + suppressed.length === 0
         ? await settle(this.#postgres.run)
         : await this.#postgres.transaction(async (run) => {
             const settled = await settle(run);
@@ -144,6 +166,8 @@ export class PostgresCommits {
                 ({ message: { origin } }) => origin.kind !== "bounce" || !about.has(origin.about) || finished.has(origin.about),
               ),
             );
+            const learned = suppressed.filter(({ id }) => finished.has(id));
+            if (learned.length > 0) await this.#suppressions.learn(run, learned);
             return settled;
           });
     for (const settlement of all) this.#node.end(settlement);
@@ -154,9 +178,14 @@ export class PostgresCommits {
   }
 
   async #cause(run: Run, entries: readonly Entry[]): Promise<void> {
-    if (entries.length === 0) return;
-    for (const entry of entries) if (entry.content === null) await this.#claim(run, entry);
-    await this.#insert(run, entries);
+    const left: Entry[] = [];
+    for (const entry of entries) {
+      const kept = entry.keys === undefined ? entry : (await this.#submitted.note(run, entry, entry.keys)).entry;
+      if (kept !== undefined) left.push(kept);
+    }
+    if (left.length === 0) return;
+    for (const entry of left) if (entry.content === null) await this.#claim(run, entry);
+    await this.#insert(run, left);
   }
 }
 

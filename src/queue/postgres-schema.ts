@@ -98,6 +98,25 @@ export const queueModule: PostgresModule = {
       PRIMARY KEY (kind, value)
     );
     `,
+    `
+    CREATE TABLE $.submitted (
+      key bytea NOT NULL PRIMARY KEY,        -- hash of account, Idempotency-Key and recipient
+      message text COLLATE "C" NOT NULL,     -- under which it was queued
+      noted bigint NOT NULL
+    );
+    CREATE INDEX submitted_noted ON $.submitted (noted);
+    `,
+    `
+    CREATE TABLE $.suppression (
+      account text COLLATE "C" NOT NULL,
+      mailbox text COLLATE "C" NOT NULL,     -- mailbox key
+      reason bytea NOT NULL,
+      made bigint NOT NULL,
+      until bigint NOT NULL,
+      PRIMARY KEY (account, mailbox)
+    );
+    CREATE INDEX suppression_until ON $.suppression (until);
+    `,
   ],
   tuning: [
     // Content is not compressed: it costs more than it saves at these sizes, and most large mail is base64 of what is compressed already.
@@ -119,6 +138,10 @@ export interface Entry {
   readonly body: string;
   readonly content: Pieces | null;
   readonly lease: boolean;
+  /** Of its recipients, in order, where it has an idempotency key: those that are queued under it already are left out. */
+  readonly keys?: readonly Uint8Array[];
+  /** The recipients' places, where they are not all of the message. */
+  readonly indexes?: readonly number[];
   /** By index, for a message that comes from another store; all of the envelope's, new and due at once, unless given. */
   readonly standing?: readonly Standing[];
 }
@@ -175,12 +198,12 @@ function encodeRecipients(entries: readonly Entry[]): Buffer[] {
   const lasts: Pieces[] = [];
   const told: number[] = [];
   const leases: number[] = [];
-  for (const { message, lease, standing } of entries) {
+  for (const { message, lease, standing, indexes: places } of entries) {
     const due = firstDue(message);
     for (const [i, { mailbox, notify, originalRecipient }] of message.envelope.recipients.entries()) {
       const stands = standing?.[i];
       ids.push(message.id);
-      indexes.push(stands?.index ?? i);
+      indexes.push(stands?.index ?? places?.[i] ?? i);
       locals.push(mailbox.localPart);
       domains.push(mailbox.domain);
       notifies.push(notify === undefined ? null : notify.join());

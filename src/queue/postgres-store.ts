@@ -17,8 +17,9 @@ import { migrate } from "../database/postgres-migrations.ts";
 import { textArray } from "../database/postgres-values.ts";
 import type { Content } from "../mail/content.ts";
 import type { EventSink } from "../mail/event.ts";
-import type { MessageId, NewMessage, QueuedMessage } from "../mail/message.ts";
+import type { MessageId, NewMessage, QueuedBefore, QueuedMessage } from "../mail/message.ts";
 import { type Clock, seconds, systemClock } from "../util/clock.ts";
+import { type SubmittedKey, submittedKeys } from "./idempotency.ts";
 import { asStoreError, PostgresBodies, PostgresBody } from "./postgres-bodies.ts";
 import { PostgresCommits } from "./postgres-commits.ts";
 import { PostgresContents } from "./postgres-contents.ts";
@@ -27,6 +28,8 @@ import { PostgresNode } from "./postgres-node.ts";
 import { PostgresQuota } from "./postgres-quota.ts";
 import { type Entry, PART_OCTETS, plainRow, queueModule } from "./postgres-schema.ts";
 import { queueStatements, type Statements } from "./postgres-statements.ts";
+import { PostgresSubmitted } from "./postgres-submitted.ts";
+import { PostgresSuppressions } from "./postgres-suppressions.ts";
 import type { Quota } from "./quota.ts";
 import { decodeStanding, decodeSummary, decodeSuspension, type Row } from "./sqlite-schema.ts";
 import {
@@ -105,6 +108,7 @@ async function openOn(postgres: Postgres, options: PostgresStoreOptions): Promis
 
 class PostgresStore implements PostgresQueueStore {
   readonly quota: Quota;
+  readonly suppressionList: PostgresSuppressions;
   readonly #postgres: Postgres;
   readonly #sql: Statements;
   readonly #node: PostgresNode;
@@ -112,6 +116,7 @@ class PostgresStore implements PostgresQueueStore {
   readonly #commits: PostgresCommits;
   readonly #leases: PostgresLeases;
   readonly #contents: PostgresContents;
+  readonly #submitted: PostgresSubmitted;
   readonly #bell: Doorbell;
   readonly #poll: NodeJS.Timeout;
   readonly #clock: Clock;
@@ -125,7 +130,9 @@ class PostgresStore implements PostgresQueueStore {
     this.#sql = statements;
     this.#node = node;
     this.#bodies = new PostgresBodies(postgres, statements, () => node.session);
-    this.#commits = new PostgresCommits(postgres, statements, node);
+    this.suppressionList = new PostgresSuppressions(postgres);
+    this.#commits = new PostgresCommits(postgres, statements, node, this.suppressionList);
+    this.#submitted = new PostgresSubmitted(postgres);
     this.#contents = new PostgresContents(postgres, statements, this.#bodies);
     this.#leases = new PostgresLeases({
       ...{ postgres, statements, node, commits: this.#commits, contents: this.#contents },
@@ -153,11 +160,30 @@ class PostgresStore implements PostgresQueueStore {
     return this.#bodies.receive();
   }
 
-  async enqueue(message: NewMessage, { lease }: EnqueueOptions): Promise<void> {
+  async enqueue(message: NewMessage, { lease }: EnqueueOptions): Promise<QueuedBefore | undefined> {
+    const keys = submittedKeys(message);
+    if (keys !== undefined) return this.#enqueueOnce(message, keys);
     if (!(await this.#queue(message, { lease }))) throw new StoreError("io", `message ${message.id}: its id is in the queue already`);
-    if (lease) return;
+    if (lease) return undefined;
     this.#due();
     this.#bell.ring();
+    return undefined;
+  }
+
+  async #enqueueOnce(message: NewMessage, keys: readonly Uint8Array[]): Promise<QueuedBefore | undefined> {
+    const { entry, undo } = await this.#entry(message, { lease: false });
+    try {
+      const before = await this.#asked(() => this.#commits.enqueueOnce(entry, keys));
+      if (before?.recipients.length === keys.length) undo();
+      else {
+        this.#due();
+        this.#bell.ring();
+      }
+      return before;
+    } catch (thrown) {
+      undo();
+      throw thrown;
+    }
   }
 
   async restore({ recipients, envelope, ...rest }: StandingMessage): Promise<boolean> {
@@ -217,7 +243,8 @@ class PostgresStore implements PostgresQueueStore {
     try {
       for (const message of caused) {
         const { entry, undo } = await this.#entry(message, { lease: false });
-        entries.push(entry);
+        const keys = submittedKeys(message);
+        entries.push(keys === undefined ? entry : { ...entry, keys });
         undos.push(undo);
       }
       const gone = await this.#asked(() => this.#commits.settle({ settlements, caused: entries }));
@@ -316,6 +343,14 @@ class PostgresStore implements PostgresQueueStore {
 
   onSuspension(listener: () => void): void {
     this.#suspended = listener;
+  }
+
+  submittedKeys({ limit, after = "" }: { readonly limit: number; readonly after?: string }): Promise<readonly SubmittedKey[]> {
+    return this.#asked(() => this.#submitted.page(after, Math.min(limit, LIST_LIMIT)));
+  }
+
+  restoreSubmittedKeys(keys: readonly SubmittedKey[]): Promise<void> {
+    return this.#asked(() => this.#submitted.restore(keys));
   }
 
   async remove(ids: readonly MessageId[]): Promise<readonly MessageId[]> {

@@ -7,9 +7,12 @@
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { ProcedureHost, ProcedureSet } from "../database/index.ts";
-import type { MessageId } from "../mail/message.ts";
+import type { MessageId, QueuedBefore } from "../mail/message.ts";
+import type { SubmittedKey } from "./idempotency.ts";
 import { Leases } from "./leases.ts";
 import { type MessageArguments, migrations, type Row } from "./sqlite-schema.ts";
+import { SubmittedRows } from "./sqlite-submitted.ts";
+import { type SuppressionColumns, type SuppressionProcedures, SuppressionRows } from "./sqlite-suppressions.ts";
 import { NEVER_DUE, type QueueStats } from "./store.ts";
 
 export const name = "queue";
@@ -31,12 +34,15 @@ export interface FoundSummary {
 /** A message that is gone, with the file of its body if it had one. */
 export type Gone = readonly [id: MessageId, file: string | null];
 
-/** Flat: "finished", id, index | "deferred", id, index, due, attempts, last, delayTold | "released", id, index, due. */
+/** Flat: "finished", id, index | "suppressed", id, index, SuppressionColumns | "deferred", id, index, due, attempts, last, delayTold | "released", id, index, due. */
 export type SettlementList = readonly (string | number)[];
-export type CausedList = readonly (readonly [message: MessageArguments, bytes: number])[];
+/** `keys`: of its recipients, one after the other, where it has an idempotency key. */
+export type CausedList = readonly (readonly [message: MessageArguments, bytes: number, keys?: Uint8Array])[];
 
-export interface QueueProcedures {
-  enqueue(args: MessageArguments, bytes: Uint8Array): void;
+export interface QueueProcedures extends SuppressionProcedures {
+  enqueue(args: MessageArguments, bytes: Uint8Array): undefined;
+  /** As `enqueue`, with the keys of its recipients, one after the other; those that were noted before are left out. */
+  enqueueOnce(args: readonly [message: MessageArguments, keys: Uint8Array], bytes: Uint8Array): QueuedBefore | undefined;
   lease(args: readonly [now: number, limit: number]): readonly FoundMessage[];
   nextDue(): number | undefined;
   settle(args: readonly [settlements: SettlementList, caused: CausedList], bytes: Uint8Array): readonly Gone[];
@@ -56,17 +62,35 @@ export interface QueueProcedures {
   suspend(args: readonly [kind: string, value: string, reason: string, until: number | null, made: number]): void;
   resume(args: readonly [kind: string, value: string]): boolean;
   remove(ids: readonly MessageId[]): readonly Gone[];
+  submitted(args: readonly [limit: number, after: string]): readonly Row[];
+  restoreSubmitted(rows: readonly SubmittedKey[]): void;
   files(): readonly string[];
 }
 
+/** Of MessageArguments, for each recipient. */
+const RECIPIENT_VALUES = 5;
+/** Of SuppressionColumns. */
+const SUPPRESSION_VALUES = 5;
 /** A lease brings no more once its bodies hold this much. */
 const LEASE_BYTES = 8 * 1024 * 1024;
 /** Rows that one call of `retrySome` changes: commits of others go in between. */
 const RETRY_ROWS = 5000;
 
+type Reads =
+  | keyof ReturnType<SuppressionRows["reads"]>
+  | "lease"
+  | "nextDue"
+  | "list"
+  | "show"
+  | "content"
+  | "stats"
+  | "files"
+  | "suspensions"
+  | "submitted";
+
 export function procedures(host: ProcedureHost): ProcedureSet {
   const queue = new QueueRows(host);
-  const reads: Pick<QueueProcedures, "lease" | "nextDue" | "list" | "show" | "content" | "stats" | "files" | "suspensions"> = {
+  const reads: Pick<QueueProcedures, Reads> = {
     lease: ([now, limit]) => queue.lease(now, limit),
     nextDue: () => queue.nextDue(),
     list: ([limit, after]) => queue.list(limit, after),
@@ -75,9 +99,13 @@ export function procedures(host: ProcedureHost): ProcedureSet {
     stats: () => queue.stats(),
     files: () => queue.files(),
     suspensions: (now) => queue.suspensions(now),
+    ...queue.suppressions.reads(),
+    submitted: ([limit, after]) => queue.submitted.page(after, limit),
   };
   const writes: Omit<QueueProcedures, keyof typeof reads> = {
     enqueue: (message, bytes) => queue.insert(message, bytes),
+    enqueueOnce: ([message, keys], bytes) => queue.insertOnce(message, keys, bytes),
+    restoreSubmitted: (rows) => queue.submitted.restore(rows),
     settle: ([settlements, caused], bytes) => queue.settle(settlements, caused, bytes),
     restore: ([message, standing], bytes) => queue.restore(message, standing, bytes),
     retry: ([now, ids]) => queue.retry(now, ids),
@@ -85,6 +113,7 @@ export function procedures(host: ProcedureHost): ProcedureSet {
     remove: (ids) => queue.remove(ids),
     hold: ([ids, reason, until]) => queue.hold(ids, reason, until),
     unhold: ([now, ids]) => queue.unhold(now, ids),
+    ...queue.suppressions.writes(),
     suspend: (suspension) => queue.suspend(suspension),
     resume: ([kind, value]) => queue.resume(kind, value),
   };
@@ -98,6 +127,8 @@ export function procedures(host: ProcedureHost): ProcedureSet {
 
 class QueueRows {
   readonly leases = new Leases();
+  readonly submitted: SubmittedRows;
+  readonly suppressions: SuppressionRows;
   #host: ProcedureHost;
   /** Unknown until someone asks: counting a million rows takes a moment. */
   #counts: { messages: number; recipients: number } | undefined;
@@ -106,6 +137,8 @@ class QueueRows {
   constructor(host: ProcedureHost) {
     this.#host = host;
     this.#sql = prepare(host.db);
+    this.submitted = new SubmittedRows(host.db);
+    this.suppressions = new SuppressionRows(host.db);
   }
 
   rolledBack(): void {
@@ -113,13 +146,23 @@ class QueueRows {
     this.#counts = undefined;
   }
 
-  insert([columns, recipients, due, lease]: MessageArguments, bytes: Uint8Array): void {
+  /** Without those of its recipients that are queued already under the same key. */
+  insertOnce(message: MessageArguments, keys: Uint8Array, bytes: Uint8Array): QueuedBefore | undefined {
+    const [[id, arrived], recipients] = message;
+    const before = this.submitted.note(id as MessageId, keys, arrived as number);
+    const leftOut = new Set(before?.recipients);
+    if (leftOut.size * RECIPIENT_VALUES < recipients.length) this.insert(message, bytes, leftOut);
+    return before;
+  }
+
+  insert([columns, recipients, due, lease]: MessageArguments, bytes: Uint8Array, leftOut?: ReadonlySet<number>): undefined {
     const id = columns[0] as MessageId;
     const inFile = columns[14] !== null;
     const body = inFile && bytes.length === 0 ? null : (this.#sql.insertBody.run(bytes).lastInsertRowid as number);
     this.#sql.insertMessage.run(...columns, body);
     let index = 0;
-    for (let i = 0; i < recipients.length; i += 5, index++) {
+    for (let i = 0; i < recipients.length; i += RECIPIENT_VALUES, index++) {
+      if (leftOut?.has(index)) continue;
       this.#sql.insertRecipient.run(
         id,
         index,
@@ -135,7 +178,7 @@ class QueueRows {
     if (!lease) this.leases.free(due);
     if (this.#counts !== undefined) {
       this.#counts.messages++;
-      this.#counts.recipients += index;
+      this.#counts.recipients += index - (leftOut?.size ?? 0);
     }
   }
 
@@ -202,9 +245,12 @@ class QueueRows {
         finished = undefined;
       }
       this.leases.end(id, index);
-      if (kind === "finished") {
+      if (kind === "finished" || kind === "suppressed") {
         const { changes } = this.#sql.deleteRecipient.run(id, index);
+        const learned = i;
+        if (kind === "suppressed") i += SUPPRESSION_VALUES;
         if (changes === 0) continue;
+        if (kind === "suppressed") this.suppressions.learn(settlements.slice(learned, i) as unknown as SuppressionColumns);
         if (this.#counts !== undefined) this.#counts.recipients--;
         finished = id;
       } else {
@@ -217,8 +263,10 @@ class QueueRows {
     }
     if (finished !== undefined) this.#deleteIfSettled(finished, gone);
     let at = 0;
-    for (const [message, length] of caused) {
-      this.insert(message, bytes.subarray(at, at + length));
+    for (const [message, length, keys] of caused) {
+      const content = bytes.subarray(at, at + length);
+      if (keys === undefined) this.insert(message, content);
+      else this.insertOnce(message, keys, content);
       at += length;
     }
     return gone;

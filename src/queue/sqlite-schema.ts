@@ -70,6 +70,25 @@ export const migrations: readonly string[] = [
     PRIMARY KEY (kind, value)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  CREATE TABLE submitted (
+    key BLOB NOT NULL PRIMARY KEY,         -- hash of account, Idempotency-Key and recipient
+    message TEXT NOT NULL,                 -- under which it was queued
+    noted INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX submitted_noted ON submitted (noted);
+  `,
+  `
+  CREATE TABLE suppression (
+    account TEXT NOT NULL,
+    mailbox TEXT NOT NULL,                 -- mailbox key
+    reason TEXT NOT NULL,
+    made INTEGER NOT NULL,
+    until INTEGER NOT NULL,
+    PRIMARY KEY (account, mailbox)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX suppression_until ON suppression (until);
+  `,
 ];
 
 /** The columns of `message` but for `body`. */

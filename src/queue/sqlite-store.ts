@@ -12,11 +12,15 @@ import { join } from "node:path";
 import type { Caller, Database, DatabaseError } from "../database/index.ts";
 import { type Content, memoryContent } from "../mail/content.ts";
 import type { EventSink } from "../mail/event.ts";
-import type { MessageId, NewMessage, QueuedMessage } from "../mail/message.ts";
+import type { MessageId, NewMessage, QueuedBefore, QueuedMessage } from "../mail/message.ts";
+import { concat } from "../util/bytes.ts";
 import { type Clock, days, systemClock } from "../util/clock.ts";
 import { BODY_FILE_THRESHOLD, BodyFiles, fileError, octetsIn, StoredBody } from "./body-files.ts";
+import { SUBMITTED_KEY_OCTETS, type SubmittedKey, submittedKeys } from "./idempotency.ts";
 import type { CausedList, FoundMessage, Gone, QueueProcedures } from "./sqlite-procedures.ts";
 import { decodeMessage, decodeStanding, decodeSummary, decodeSuspension, encodeMessage } from "./sqlite-schema.ts";
+import { decodeSubmitted } from "./sqlite-submitted.ts";
+import { encodeSuppression, sqliteSuppressions } from "./sqlite-suppressions.ts";
 import {
   type ContentWriter,
   type EnqueueOptions,
@@ -29,6 +33,7 @@ import {
   StoreError,
   type Suspension,
 } from "./store.ts";
+import type { SuppressionList } from "./suppression.ts";
 
 /** To be given to `openDatabase` with the file the queue lives in. */
 export const queueProcedures = new URL(
@@ -70,6 +75,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Queu
 }
 
 class SqliteStore implements QueueStore {
+  readonly suppressionList: SuppressionList;
   #database: Database;
   #call: Caller<QueueProcedures>;
   #files: BodyFiles;
@@ -85,6 +91,7 @@ class SqliteStore implements QueueStore {
   constructor(options: SqliteStoreOptions, call: Caller<QueueProcedures>, files: BodyFiles) {
     this.#database = options.database;
     this.#call = call;
+    this.suppressionList = sqliteSuppressions(options.database.caller("queue", asStoreError));
     this.#files = files;
     this.#folder = options.folder;
     this.#minimumFree = options.minimumFree ?? MINIMUM_FREE;
@@ -97,8 +104,10 @@ class SqliteStore implements QueueStore {
     return this.#files.receive();
   }
 
-  enqueue(message: NewMessage, options: EnqueueOptions): Promise<void> {
+  enqueue(message: NewMessage, options: EnqueueOptions): Promise<QueuedBefore | undefined> {
     const { content } = message;
+    const keys = keysOf(message);
+    if (keys !== undefined) return this.#enqueueOnce(message, keys);
     if (content.kind === "memory" && content.size <= BODY_FILE_THRESHOLD) {
       try {
         this.#mustHaveRoom(content.size);
@@ -106,12 +115,28 @@ class SqliteStore implements QueueStore {
         return Promise.reject(thrown);
       }
       const queued = this.#call("enqueue", encodeMessage(message, null, options.lease), content.chunks);
-      return options.lease ? queued : queued.then(this.#due);
+      return options.lease ? queued : queued.then(() => void this.#due());
     }
     return this.#enqueueLarge(message, options);
   }
 
-  async #enqueueLarge(message: NewMessage, { lease }: EnqueueOptions): Promise<void> {
+  async #enqueueOnce(message: NewMessage, keys: Uint8Array): Promise<QueuedBefore | undefined> {
+    const { content } = message;
+    const small = content.kind === "memory" && content.size <= BODY_FILE_THRESHOLD;
+    this.#mustHaveRoom(small ? content.size : 0);
+    const { file, front, undo } = small ? { file: null, front: content.chunks, undo: () => {} } : await this.#claim(content);
+    try {
+      const before = await this.#call("enqueueOnce", [encodeMessage(message, file, false), keys], front);
+      if (before?.recipients.length === message.envelope.recipients.length) undo(undefined);
+      else this.#due();
+      return before;
+    } catch (thrown) {
+      undo(thrown);
+      throw thrown;
+    }
+  }
+
+  async #enqueueLarge(message: NewMessage, { lease }: EnqueueOptions): Promise<undefined> {
     this.#mustHaveRoom(0);
     const { file, front, undo } = await this.#claim(message.content);
     try {
@@ -190,12 +215,12 @@ class SqliteStore implements QueueStore {
         const { content } = message;
         if (content.kind === "memory" && content.size <= BODY_FILE_THRESHOLD) {
           for (const chunk of content.chunks) chunks.push(chunk);
-          list.push([encodeMessage(message, null, false), content.size]);
+          list.push(causedOf(message, null, content.size));
         } else {
           const { file, front, undo } = await this.#claim(content);
           undos.push(undo);
           for (const chunk of front) chunks.push(chunk);
-          list.push([encodeMessage(message, file, false), octetsIn(front)]);
+          list.push(causedOf(message, file, octetsIn(front)));
         }
       }
       const flat: (string | number)[] = [];
@@ -315,6 +340,14 @@ class SqliteStore implements QueueStore {
     this.#suspended = listener;
   }
 
+  async submittedKeys({ limit, after = "" }: { readonly limit: number; readonly after?: string }): Promise<readonly SubmittedKey[]> {
+    return (await this.#call("submitted", [Math.min(limit, LIST_LIMIT), after])).map(decodeSubmitted);
+  }
+
+  restoreSubmittedKeys(keys: readonly SubmittedKey[]): Promise<void> {
+    return this.#call("restoreSubmitted", keys);
+  }
+
   async remove(ids: readonly MessageId[]): Promise<readonly MessageId[]> {
     return this.#gone(await this.#call("remove", ids));
   }
@@ -347,12 +380,28 @@ class SqliteStore implements QueueStore {
   }
 }
 
+/** The keys of its recipients, one after the other. */
+function keysOf(message: NewMessage): Uint8Array | undefined {
+  const keys = submittedKeys(message);
+  return keys === undefined ? undefined : concat([...keys], keys.length * SUBMITTED_KEY_OCTETS);
+}
+
+function causedOf(message: NewMessage, file: string | null, octets: number): CausedList[number] {
+  const keys = keysOf(message);
+  return keys === undefined ? [encodeMessage(message, file, false), octets] : [encodeMessage(message, file, false), octets, keys];
+}
+
 /** As the thread reads them; true where something falls due again. */
 function encodeSettlements(settlements: readonly Settlement[], flat: (string | number)[]): boolean {
   let dueLater = false;
   for (const settlement of settlements) {
+    if (settlement.kind === "finished") {
+      const { id, index, suppress } = settlement;
+      if (suppress === undefined) flat.push("finished", id, index);
+      else flat.push("suppressed", id, index, ...encodeSuppression(suppress));
+      continue;
+    }
     flat.push(settlement.kind, settlement.id, settlement.index);
-    if (settlement.kind === "finished") continue;
     dueLater = true;
     flat.push(settlement.due);
     if (settlement.kind === "deferred")

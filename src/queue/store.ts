@@ -15,6 +15,7 @@
  *   body file, no row                nothing              the file is an orphan and is removed; the client sends again
  *   row, unsynced                    nothing              either; the client sends again, may arrive twice if synced (RFC 5321 6.1)
  *   row, synced                      250 or nothing       queued
+ *   row + keys of its recipients    250 or nothing       queued, and the keys known: sent again under the same key it is not queued again
  *   row, leased, attempt begun       250                  queued and due (at once, or when the lease has run out); sent again only if the next hop's 250 was not recorded
  *   row + outcome (+ bounce row)     250                  settled; outcome and the bounce it causes are one commit
  *   last outcome, body file left     250                  settled; the file is an orphan and is removed
@@ -22,7 +23,9 @@
 import type { Content } from "../mail/content.ts";
 import type { ReversePath } from "../mail/envelope.ts";
 import type { Mailbox } from "../mail/mailbox.ts";
-import type { MessageId, NewMessage, Origin, QueuedMessage, QueuedRecipient } from "../mail/message.ts";
+import type { MessageId, NewMessage, Origin, QueuedBefore, QueuedMessage, QueuedRecipient } from "../mail/message.ts";
+import type { SubmittedKey } from "./idempotency.ts";
+import type { Suppression, SuppressionList } from "./suppression.ts";
 
 /** Names one recipient of one message. */
 export interface RecipientRef {
@@ -33,7 +36,11 @@ export interface RecipientRef {
 /** What an attempt leaves behind for one recipient. */
 export type Settlement =
   /** Delivered, bounced or dropped: the recipient leaves the queue. */
-  | (RecipientRef & { readonly kind: "finished" })
+  | (RecipientRef & {
+      readonly kind: "finished";
+      /** What its account is kept from sending to from now on, in this commit. */
+      readonly suppress?: Suppression;
+    })
   /** To be tried again at `due`; `last` is the reason as one line, `attempts` counts the one that just ended. */
   | (RecipientRef & {
       readonly kind: "deferred";
@@ -126,13 +133,17 @@ export interface StandingMessage extends Omit<QueuedMessage, "recipients"> {
 }
 
 export interface QueueStore {
+  readonly suppressionList: SuppressionList;
   /**
    * A writer for content that is arriving; `sizeHint` is the size that the client declared. Nothing is queued by it.
    * Throws a StoreError: full, where the size would leave less free space than is kept for settling.
    */
   receive(sizeHint?: number): ContentWriter;
-  /** Queues a complete message. Rejects with a StoreError; nothing of the message is then kept. */
-  enqueue(message: NewMessage, options: EnqueueOptions): Promise<void>;
+  /**
+   * Queues a complete message. Rejects with a StoreError; nothing of the message is then kept. Of a message with an idempotency key those
+   * recipients are left out that were queued under it within IDEMPOTENCY_WINDOW, and told of; it is never leased by this, whatever `options` say.
+   */
+  enqueue(message: NewMessage, options: EnqueueOptions): Promise<QueuedBefore | undefined>;
   /**
    * Up to `limit` recipients that are due at `now`, as messages; they are the caller's until settled. Oldest due first.
    * May bring fewer than are due, to bound what is in memory; brings none only where nothing is due that can be read.
@@ -148,7 +159,8 @@ export interface QueueStore {
   /**
    * Records what attempts came to and queues what they caused (bounces; unleased, due at once), in one commit.
    * Settling what is gone already is no error, nor is what others hold by now: it is left out, and the bounces about it with it. Safe to be
-   * repeated where it failed. Returns the ids of messages that are gone with this commit.
+   * repeated where it failed. Returns the ids of messages that are gone with this commit. Where a caused message has an idempotency key, it is
+   * heeded as by `enqueue`.
    */
   settle(settlements: readonly Settlement[], caused: readonly NewMessage[]): Promise<readonly MessageId[]>;
 
@@ -179,6 +191,11 @@ export interface QueueStore {
   read(id: MessageId): Promise<StandingMessage | undefined>;
   /** Queues a message as it stood elsewhere; false, and nothing changed, where its id is here already. Rejects as `enqueue` does. */
   restore(message: StandingMessage): Promise<boolean>;
+
+  /** What is remembered of idempotency keys, in order, for moving it to another store; `after` is the key of the last one seen. */
+  submittedKeys(options: { readonly limit: number; readonly after?: string }): Promise<readonly SubmittedKey[]>;
+  /** Remembers what another store did; what is here already stays. */
+  restoreSubmittedKeys(keys: readonly SubmittedKey[]): Promise<void>;
 
   /** Called when something may fall due earlier than `nextDue` last said: unleased messages, deferred recipients, `retry`. One listener. */
   onDue(listener: () => void): void;

@@ -3,14 +3,18 @@
  *
  * Rules
  * 1. What is forwarded leaves with a reverse-path of ours (SRS), unless the sender is one of us or `<>`: SPF then passes for it where it goes.
- * 2. A message of which only some recipients are forwarded becomes two, in one commit: both are queued before the 250, or neither.
+ * 2. A message becomes several, in one commit: one for those that stay, one for each address that is forwarded, with that in its Delivered-To.
+ *    All are queued before the 250, or none.
  * 3. Where an address is forwarded to another that is forwarded, that is followed; an address is never expanded twice.
+ * 4. What has been here for the same address before is not followed again, and fails when it is tried: 5.4.6.
  */
 import type { Srs } from "../authentication/index.ts";
+import { deliveredBefore, headerOf, inCircle, withDeliveredTo } from "../delivery/delivered-to.ts";
+import type { Attempted } from "../delivery/delivery.ts";
 import { domainKey } from "../mail/domain.ts";
 import type { Recipient, ReversePath } from "../mail/envelope.ts";
 import { formatMailbox, type Mailbox, mailboxKey } from "../mail/mailbox.ts";
-import { type NewMessage, newMessageId } from "../mail/message.ts";
+import { type NewMessage, newMessageId, type QueuedBefore, type QueuedMessage, type QueuedRecipient } from "../mail/message.ts";
 import type { QueueStore } from "../queue/store.ts";
 import type { Intake } from "../server/policy.ts";
 import type { Clock } from "../util/clock.ts";
@@ -33,6 +37,12 @@ export interface ForwardingOptions {
   readonly clock: Clock;
 }
 
+interface Expanded {
+  readonly stay: readonly Recipient[];
+  /** By the address that the message came for. */
+  readonly go: readonly { readonly origin: Recipient; readonly recipients: readonly Recipient[] }[];
+}
+
 export class Forwarding {
   readonly #options: ForwardingOptions;
 
@@ -48,43 +58,75 @@ export class Forwarding {
     };
   }
 
-  async #accept(message: NewMessage, intake: Intake): Promise<void> {
-    const { stay, go } = this.#expand(message.envelope.recipients);
-    if (go.length === 0) return intake.accept(message);
-    const reversePath = this.#reversePath(message.envelope.reversePath);
-    if (stay.length === 0 || reversePath === message.envelope.reversePath) {
-      return intake.accept({ ...message, envelope: { ...message.envelope, reversePath, recipients: [...stay, ...go] } });
-    }
-    const kept = { ...message, envelope: { ...message.envelope, recipients: stay } };
-    const id = newMessageId(this.#options.clock.now());
-    const sent = { ...message, id, envelope: { ...message.envelope, reversePath, recipients: go } };
-    await this.#options.queue.settle([], [kept, sent]);
+  async #accept(message: NewMessage, intake: Intake): Promise<QueuedBefore | undefined> {
+    const { recipients } = message.envelope;
+    if (!recipients.some((recipient) => this.#isForwarded(recipient))) return intake.accept(message);
+    const before = deliveredBefore(await headerOf(message.content));
+    const parts = this.#parts(message, this.#expand(recipients, before));
+    const [only] = parts;
+    if (message.idempotencyKey !== undefined) return acceptEach(parts, intake, recipients.length);
+    // A copy that is read out of a file goes to one of its own first, and is delivered out of that.
+    if (parts.length === 1 && only?.content.kind === "memory") return intake.accept(only);
+    await this.#options.queue.settle([], parts);
+    return undefined;
   }
 
-  #expand(recipients: readonly Recipient[]): { readonly stay: readonly Recipient[]; readonly go: readonly Recipient[] } {
+  /** Recipients that are forwarded and have been here before: what becomes of them when they are tried. */
+  async circling({ content }: QueuedMessage, recipients: readonly QueuedRecipient[]): Promise<readonly Attempted[]> {
+    const before = deliveredBefore(await headerOf(content));
+    return recipients
+      .filter((recipient) => this.#isForwarded(recipient) && before.has(mailboxKey(recipient.mailbox)))
+      .map((recipient) => ({ recipient, outcome: inCircle(recipient.mailbox) }));
+  }
+
+  concerns(recipients: readonly Recipient[]): boolean {
+    return recipients.some((recipient) => this.#isForwarded(recipient));
+  }
+
+  #isForwarded({ mailbox }: Recipient): boolean {
+    return this.#options.forwards.has(mailboxKey(mailbox));
+  }
+
+  /** What stays, as it is; then a message for each address that is forwarded, with that in its Delivered-To. The first keeps the id. */
+  #parts(message: NewMessage, { stay, go }: Expanded): NewMessage[] {
+    const { envelope } = message;
+    const parts = stay.length === 0 ? [] : [{ ...message, envelope: { ...envelope, recipients: stay } }];
+    const reversePath = this.#reversePath(envelope.reversePath);
+    for (const { origin, recipients } of go) {
+      const id = parts.length === 0 ? message.id : newMessageId(this.#options.clock.now());
+      parts.push(withDeliveredTo({ ...message, id, envelope: { ...envelope, reversePath, recipients } }, origin.mailbox));
+    }
+    return parts;
+  }
+
+  /** `before`: mailbox keys for which it has been here; they are not followed again. */
+  #expand(recipients: readonly Recipient[], before: ReadonlySet<string>): Expanded {
     const stay: Recipient[] = [];
-    const go: Recipient[] = [];
-    const seen = new Set(
-      recipients.filter(({ mailbox }) => !this.#options.forwards.has(mailboxKey(mailbox))).map(({ mailbox }) => mailboxKey(mailbox)),
-    );
+    const go: { readonly origin: Recipient; readonly recipients: Recipient[] }[] = [];
+    const seen = new Set(recipients.filter((one) => !this.#isForwarded(one)).map(({ mailbox }) => mailboxKey(mailbox)));
     const expanded = new Set<string>();
-    const follow = (recipient: Recipient, origin: Recipient): void => {
+    const follow = (recipient: Recipient, origin: Recipient, targets: Recipient[]): void => {
       const key = mailboxKey(recipient.mailbox);
       const forward = this.#options.forwards.get(key);
       if (forward === undefined) {
         if (recipient === origin) stay.push(recipient);
         else if (!seen.has(key)) {
           seen.add(key);
-          go.push(recipient);
+          targets.push(recipient);
         }
         return;
       }
       if (expanded.has(key)) return;
       expanded.add(key);
+      if (before.has(key)) return void stay.push(recipient); // fails when it is tried (`circling`)
       if (forward.keep) stay.push(recipient);
-      for (const mailbox of forward.to) follow({ ...asForwarded(origin), mailbox }, origin);
+      for (const mailbox of forward.to) follow({ ...asForwarded(origin), mailbox }, origin, targets);
     };
-    for (const recipient of recipients) follow(recipient, recipient);
+    for (const recipient of recipients) {
+      const targets: Recipient[] = [];
+      follow(recipient, recipient, targets);
+      if (targets.length > 0) go.push({ origin: recipient, recipients: targets });
+    }
     return { stay, go };
   }
 
@@ -92,6 +134,23 @@ export class Forwarding {
     if (sender === null || this.#options.local.has(domainKey(sender.domain))) return sender;
     return this.#options.srs.rewrite(sender, this.#options.clock.now()) ?? sender;
   }
+}
+
+/**
+ * One after the other, what stays last, for the others are copies of its content: whatever is interrupted, the client sends again, and what
+ * was queued is left out by the key.
+ */
+async function acceptEach(parts: readonly NewMessage[], intake: Intake, recipients: number): Promise<QueuedBefore | undefined> {
+  let first: QueuedBefore | undefined;
+  let repeated = true;
+  for (const part of parts.toReversed()) {
+    const before = await intake.accept(part);
+    if (before?.recipients.length === part.envelope.recipients.length) first = before;
+    else repeated = false;
+  }
+  return repeated && first !== undefined
+    ? { id: first.id, recipients: Array.from({ length: recipients }, (_, index) => index) }
+    : undefined;
 }
 
 /** RFC 3461 5.2.7.3: an alias keeps what was asked for, and says which address was meant. */

@@ -3,9 +3,10 @@
  *
  * Rules
  * 1. `accept` resolves after the sync: what follows it is the 250.
- * 2. A message is taken in hand at once where there is room, else it waits in the queue for its turn.
+ * 2. A message is taken in hand at once where there is room, else it waits in the queue for its turn. One with an idempotency key always waits:
+ *    which of its recipients are new is known only when it is queued.
  */
-import { firstDue, type NewMessage, type QueuedMessage } from "../mail/message.ts";
+import { firstDue, type NewMessage, type QueuedBefore, type QueuedMessage } from "../mail/message.ts";
 import { reply } from "../mail/reply.ts";
 import { type QueueStore, StoreError } from "../queue/store.ts";
 import { type ContentSink, type Intake, type Refusal, refuse } from "../server/policy.ts";
@@ -36,9 +37,9 @@ export class QueueIntake implements Intake {
     return this.#store.receive(declared);
   }
 
-  async accept(message: NewMessage): Promise<void> {
+  async accept(message: NewMessage): Promise<QueuedBefore | undefined> {
     const held = firstDue(message) > message.arrived; // RFC 4865
-    const lease = !held && this.#courier.room >= message.envelope.recipients.length;
+    const lease = !held && message.idempotencyKey === undefined && this.#courier.room >= message.envelope.recipients.length;
     if (!lease) return this.#store.enqueue(message, { lease });
     this.#courier.take(message);
     try {
@@ -48,6 +49,7 @@ export class QueueIntake implements Intake {
       throw error;
     }
     this.#courier.deliver(asQueued(message));
+    return undefined;
   }
 
   refusal(error: unknown): Refusal {

@@ -3,20 +3,21 @@
  *
  * Rules
  * 1. A message is in `new/` only when it is whole and synced, and its name with it: then it is delivered.
- * 2. `Delivered-To` says for whom; a message that has been here for the same address goes in a circle (5.4.6).
+ * 2. `Delivered-To` says for whom (delivery/delivered-to.ts); a message that has been here for the same address goes in a circle (5.4.6).
  * 3. Lines end as files here have them, in LF. Return-Path is ours, whoever wrote one before.
  */
 import { randomBytes } from "node:crypto";
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { deliveredBefore, deliveredToText, headerOf, inCircle } from "../delivery/delivered-to.ts";
 import { delayedHere, failedHere } from "../delivery/outcomes.ts";
 import { readContent } from "../mail/content.ts";
 import { formatReversePath } from "../mail/envelope.ts";
-import { formatMailbox, type Mailbox, mailboxKey, parseMailbox } from "../mail/mailbox.ts";
+import { type Mailbox, mailboxKey } from "../mail/mailbox.ts";
 import type { QueuedMessage } from "../mail/message.ts";
 import type { Outcome } from "../mail/outcome.ts";
-import { fieldText, HeaderReader, type HeaderSection } from "../message/header-section.ts";
+import type { HeaderSection } from "../message/header-section.ts";
 import { utf8 } from "../util/bytes.ts";
 import { Gate } from "../util/gate.ts";
 
@@ -52,9 +53,8 @@ function folderOf(pattern: string, { localPart, domain }: Mailbox): string | und
 }
 
 async function deliver(folder: string, message: QueuedMessage, mailbox: Mailbox): Promise<Outcome> {
-  const header = await headerOf(message);
-  if (hasBeenHere(header, mailbox))
-    return failedHere("5.4.6", "this message has been delivered here before: it goes in a circle", "recipient");
+  const header = await headerOf(message.content);
+  if (deliveredBefore(header).has(mailboxKey(mailbox))) return inCircle(mailbox);
   for (const name of ["tmp", "new", "cur"]) await mkdir(join(folder, name), { recursive: true, mode: 0o700 });
   const name = uniqueName();
   const path = join(folder, "tmp", name);
@@ -73,7 +73,7 @@ async function deliver(folder: string, message: QueuedMessage, mailbox: Mailbox)
 async function write(path: string, message: QueuedMessage, mailbox: Mailbox, header: HeaderSection): Promise<void> {
   const file = await open(path, "wx", 0o600);
   try {
-    const front = `Return-Path: ${formatReversePath(message.envelope.reversePath)}\nDelivered-To: ${formatMailbox(mailbox)}\n`;
+    const front = `Return-Path: ${formatReversePath(message.envelope.reversePath)}\n${deliveredToText(mailbox)}\n`;
     await file.write(utf8(front));
     let skip = header.has("return-path") ? header.bytes.length : 0;
     let afterCr = false;
@@ -100,20 +100,6 @@ function withLf(chunk: Uint8Array, afterCr: boolean): { readonly bytes: Buffer; 
   const text = (afterCr ? "\r" : "") + Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length).toString("latin1");
   const endsInCr = text.endsWith("\r");
   return { bytes: Buffer.from((endsInCr ? text.slice(0, -1) : text).replaceAll("\r\n", "\n"), "latin1"), endsInCr };
-}
-
-async function headerOf({ content }: QueuedMessage): Promise<HeaderSection> {
-  const reader = new HeaderReader();
-  for await (const chunk of readContent(content)) if (reader.push(chunk)) break;
-  return reader.finish().section;
-}
-
-function hasBeenHere(header: HeaderSection, mailbox: Mailbox): boolean {
-  const key = mailboxKey(mailbox);
-  return header.all("delivered-to").some((field) => {
-    const before = parseMailbox(fieldText(field));
-    return before !== undefined && mailboxKey(before) === key;
-  });
 }
 
 async function syncFolder(path: string): Promise<void> {

@@ -5,7 +5,8 @@
  * 1. On 25 mail is taken for our own domains alone, and there for addresses that exist: no open relay.
  * 2. On submission the reverse-path is `<>` (RFC 6409 3.2: receipts) or an address that the account owns.
  * 3. Headers are not looked at: the envelope alone says where mail goes.
- * 4. An address with another's name in it (VERP) is its list's; one that we have rewritten (SRS) leads back to the sender it was made of.
+ * 4. An account may be kept from addresses that were refused before (suppressing.ts).
+ * 5. An address with another's name in it (VERP) is its list's; one that we have rewritten (SRS) leads back to the sender it was made of.
  */
 import type { Srs } from "../authentication/index.ts";
 import { domainKey } from "../mail/domain.ts";
@@ -16,6 +17,7 @@ import { parseVerpAddress } from "../mail/verp.ts";
 import type { MailCommand } from "../protocol/server-session.ts";
 import { accept, type Decision, type Peer, type Policy, type RcptDecision, refuse } from "../server/policy.ts";
 import { type Clock, systemClock } from "../util/clock.ts";
+import type { Suppressing } from "./suppressing.ts";
 
 /** What accounts are asked; answered from memory. */
 export interface Directory {
@@ -35,6 +37,12 @@ export interface LocalDomains {
   readonly postmaster: Mailbox | undefined;
 }
 
+export interface RelayPolicyOptions {
+  readonly srs?: Srs;
+  readonly suppressing?: Pick<Suppressing, "rcpt">;
+  readonly clock?: Clock;
+}
+
 const notOwned = reply(553, "5.7.1", "This account may not send from that address");
 const relayingDenied = reply(550, "5.7.1", "Relaying denied");
 const noSuchUser = reply(550, "5.1.1", "No such user here");
@@ -45,12 +53,10 @@ export class RelayPolicy implements Policy {
 
   readonly #srs: Srs | undefined;
   readonly #clock: Clock;
+  readonly #suppressing: Pick<Suppressing, "rcpt"> | undefined;
 
-  constructor(
-    domains: LocalDomains,
-    directory: Directory,
-    { srs, clock = systemClock }: { readonly srs?: Srs; readonly clock?: Clock } = {},
-  ) {
+  constructor(domains: LocalDomains, directory: Directory, { srs, clock = systemClock, suppressing }: RelayPolicyOptions = {}) {
+    this.#suppressing = suppressing;
     this.#domains = domains;
     this.#directory = directory;
     this.#srs = srs;
@@ -75,7 +81,7 @@ export class RelayPolicy implements Policy {
     const { mailbox } = recipient;
     if (this.#isPostmaster(mailbox)) return this.#postmaster(recipient);
     if (this.#srs?.isRewritten(mailbox)) return this.#takeBack(this.#srs, mail, recipient);
-    if (peer.account !== undefined) return accept;
+    if (peer.account !== undefined) return this.#suppressing?.rcpt(peer.account, mailbox) ?? accept;
     const key = domainKey(mailbox.domain);
     if (!this.#domains.local.has(key)) {
       return refuse(relayingDenied, `${peer.address} may not send to ${key}: it is not in domains.local, and on 25 nobody logs in`);

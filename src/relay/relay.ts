@@ -15,7 +15,7 @@ import type { Route } from "../delivery/route.ts";
 import { domainKey } from "../mail/domain.ts";
 import type { EventSink } from "../mail/event.ts";
 import type { Mailbox } from "../mail/mailbox.ts";
-import type { NewMessage, QueuedMessage } from "../mail/message.ts";
+import type { NewMessage, QueuedMessage, QueuedRecipient } from "../mail/message.ts";
 import { ArcSealer } from "../message/dkim/arc-seal.ts";
 import type { DkimKey } from "../message/dkim/key.ts";
 import { dial } from "../net/dial.ts";
@@ -24,9 +24,8 @@ import type { ServerContext } from "../net/tls-context.ts";
 import { Scheduler } from "../queue/scheduler.ts";
 import type { StandingMessage, StoreError } from "../queue/store.ts";
 import type { ListenAt, ServerOptions } from "../server/options.ts";
-import type { Intake } from "../server/policy.ts";
 import { SmtpServer } from "../server/smtp-server.ts";
-import { type Clock, seconds, systemClock } from "../util/clock.ts";
+import { type Clock, minutes, seconds, systemClock } from "../util/clock.ts";
 import { AccountDirectory } from "./directory.ts";
 import { Forwarding, type Forwards } from "./forwarding.ts";
 import { Hand, type HandLimits } from "./hand.ts";
@@ -43,6 +42,7 @@ import { Reporting, type ReportOptions } from "./reports/reporting.ts";
 import { Settler } from "./settler.ts";
 import { type DomainKey, Signers } from "./signers.ts";
 import type { Stores } from "./stores.ts";
+import { Suppressing, type SuppressionSettings } from "./suppressing.ts";
 import { Suspensions } from "./suspensions.ts";
 
 export interface RelayOptions {
@@ -61,6 +61,8 @@ export interface RelayOptions {
   readonly checks?: CheckOptions;
   /** What is told to others about the mail that comes in, and read of what they tell; absent: nothing. */
   readonly reports?: ReportOptions;
+  /** Which accounts are kept from addresses that were refused before; absent: none. */
+  readonly suppression?: SuppressionSettings;
   /** Signs for their domains what accounts submit, and reports made here. */
   readonly keys?: readonly DomainKey[];
   /** What is done with a From that is not the account's; refused where absent. */
@@ -95,6 +97,9 @@ export interface LoginOptions {
 /** Milliseconds for the outcomes of what was cut at the deadline to be written. */
 const LAST_SETTLEMENTS = seconds(1);
 
+/** Milliseconds until what could not be looked up is tried again. */
+const GIVEN_BACK_FOR = minutes(1);
+
 export class Relay {
   readonly #options: RelayOptions;
   readonly #clock: Clock;
@@ -104,6 +109,9 @@ export class Relay {
   readonly #signers: Signers;
   readonly #maildirs = new Maildirs();
   readonly #suspensions: Suspensions;
+  readonly #suppressing: Suppressing | undefined;
+  readonly #srs: Srs | undefined;
+  readonly #forwarding: Forwarding | undefined;
   readonly #reporting: Reporting | undefined;
   readonly #delivery: Delivery;
   readonly #reporter: Reporter;
@@ -122,6 +130,9 @@ export class Relay {
     this.#reporting = this.#makeReporting();
     const { queue: store, shared } = options.stores;
     this.#suspensions = new Suspensions({ store, clock: this.#clock, shared, onTrouble: (error) => this.#trouble("suspensions", error) });
+    this.#suppressing = this.#makeSuppressing();
+    this.#srs = this.#makeSrs();
+    this.#forwarding = this.#makeForwarding();
     this.#delivery = this.#makeDelivery();
     const { hostname, domains } = options;
     const postmaster = postmasterOf(domains, hostname);
@@ -196,6 +207,15 @@ export class Relay {
     return new Reporting(reports, { stores, signers: this.#signers, dns: dnsOf(this.#resolver), hostname, clock: this.#clock, onTrouble });
   }
 
+  #makeSuppressing(): Suppressing | undefined {
+    const { suppression, stores } = this.#options;
+    return suppression === undefined ? undefined : new Suppressing(suppression, { list: stores.queue.suppressionList, clock: this.#clock });
+  }
+
+  #suppressingPart(): { readonly suppressing?: Suppressing } {
+    return this.#suppressing === undefined ? {} : { suppressing: this.#suppressing };
+  }
+
   #makeDelivery(): Delivery {
     const { hostname, routes, delivery, stores } = this.#options;
     const names = new Set([domainKey(hostname), domainKey(delivery?.hostname ?? hostname)]);
@@ -230,6 +250,7 @@ export class Relay {
       reporter: this.#reporter,
       clock: this.#clock,
       events: this.#events,
+      ...this.#suppressingPart(),
       onSettled: (message, recipients) => this.#settled(message, recipients),
     });
   }
@@ -254,10 +275,15 @@ export class Relay {
   #makeServer(): SmtpServer {
     const { hostname, stores, domains, listeners, certificate, server } = this.#options;
     const directory = this.#makeDirectory();
-    const srs = this.#makeSrs();
-    const policy = new RelayPolicy(domains, directory, { clock: this.#clock, ...(srs === undefined ? {} : { srs }) });
+    const srs = this.#srs;
+    const policy = new RelayPolicy(domains, directory, {
+      clock: this.#clock,
+      ...this.#suppressingPart(),
+      ...(srs === undefined ? {} : { srs }),
+    });
     const queue = new QueueIntake(stores.queue, this.#courier());
-    const intake = this.#forwarded(this.#reporting?.through(queue) ?? queue, srs);
+    const read = this.#reporting?.through(queue) ?? queue;
+    const intake = this.#forwarding?.through(read) ?? read;
     const inspector = inspectors({
       ...this.#arrivalChecks(),
       submissions: { from: this.#options.submissionFrom ?? "owned", directory, signers: this.#signers },
@@ -286,10 +312,11 @@ export class Relay {
     return new Srs({ secret, domain: srsDomain ?? home });
   }
 
-  #forwarded(intake: Intake, srs: Srs | undefined): Intake {
+  #makeForwarding(): Forwarding | undefined {
     const { forwards, domains, stores } = this.#options;
-    if (srs === undefined || forwards === undefined) return intake;
-    return new Forwarding({ forwards, srs, local: domains.local, queue: stores.queue, clock: this.#clock }).through(intake);
+    const srs = this.#srs;
+    if (srs === undefined || forwards === undefined) return undefined;
+    return new Forwarding({ forwards, srs, local: domains.local, queue: stores.queue, clock: this.#clock });
   }
 
   #makeDirectory(): AccountDirectory {
@@ -315,12 +342,42 @@ export class Relay {
   }
 
   #deliver(message: QueuedMessage): void {
-    const settle = (attempted: readonly Attempted[]): void => this.#settler.settle(message, attempted);
     const suspended = this.#suspensions.among(message);
-    if (suspended === undefined) return this.#delivery.deliver(message, settle);
+    if (suspended === undefined) return this.#deliverAllowed(message, message.recipients);
     this.#settler.release(message, suspended.recipients, suspended.due);
     const others = message.recipients.filter((recipient) => !suspended.recipients.includes(recipient));
-    if (others.length > 0) this.#delivery.deliver(message, settle, others);
+    if (others.length > 0) this.#deliverAllowed(message, others);
+  }
+
+  #deliverAllowed(message: QueuedMessage, recipients: readonly QueuedRecipient[]): void {
+    const [suppressing, forwarding] = [this.#suppressing, this.#forwarding];
+    const looks: Promise<readonly Attempted[]>[] = [];
+    if (suppressing?.concerns(message, recipients)) looks.push(suppressing.dropped(message, recipients));
+    if (forwarding?.concerns(recipients)) looks.push(forwarding.circling(message, recipients));
+    if (looks.length === 0) this.#attempt(message, recipients);
+    else void this.#attemptOthers(message, recipients, Promise.all(looks));
+  }
+
+  /** Fails some, and tries the others; where it cannot be found out which, all wait. */
+  async #attemptOthers(
+    message: QueuedMessage,
+    recipients: readonly QueuedRecipient[],
+    looks: Promise<readonly (readonly Attempted[])[]>,
+  ): Promise<void> {
+    const found = await looks.catch((error: unknown) => this.#trouble(`message ${message.id}`, error));
+    if (found === undefined || this.#stopping) {
+      const due = this.#clock.now() + (found === undefined ? GIVEN_BACK_FOR : 0);
+      return this.#settler.release(message, recipients, due);
+    }
+    const failed = new Map(found.flat().map((each) => [each.recipient, each]));
+    if (failed.size > 0) this.#settler.settle(message, [...failed.values()]);
+    const others = recipients.filter((recipient) => !failed.has(recipient));
+    if (others.length > 0) this.#attempt(message, others);
+  }
+
+  #attempt(message: QueuedMessage, recipients: readonly QueuedRecipient[]): void {
+    const settle = (attempted: readonly Attempted[]): void => this.#settler.settle(message, attempted);
+    this.#delivery.deliver(message, settle, recipients);
   }
 
   #settled(message: QueuedMessage, recipients: number): void {

@@ -13,6 +13,7 @@ import { type QueueStore, type Settlement, StoreError } from "../queue/store.ts"
 import { type Clock, seconds } from "../util/clock.ts";
 import type { Judge, Judged } from "./judge.ts";
 import type { Reporter } from "./reporter.ts";
+import type { Suppressing } from "./suppressing.ts";
 
 export interface SettlerOptions {
   readonly store: QueueStore;
@@ -20,6 +21,8 @@ export interface SettlerOptions {
   readonly reporter: Reporter;
   readonly clock: Clock;
   readonly events: EventSink;
+  /** What of an outcome is held against later submissions. */
+  readonly suppressing?: Pick<Suppressing, "learned">;
   /** Recipients of a message have left the hand. */
   onSettled(message: QueuedMessage, recipients: number): void;
 }
@@ -47,10 +50,16 @@ export class Settler {
   /** Takes the outcomes of one attempt. */
   settle(message: QueuedMessage, attempted: readonly Attempted[]): void {
     const now = this.#options.clock.now();
-    const judged = attempted.map((each) => this.#options.judge.judge(message, each, now));
+    const judged = attempted.map((each) => this.#learn(message, this.#options.judge.judge(message, each, now), now));
     if (judged.some(({ report, outcome }) => report !== undefined || outcome.action === "failed"))
       void this.#reportAndAdd(message, judged, now);
     else this.#add(message, judged, [], []);
+  }
+
+  #learn(message: QueuedMessage, judged: Judged, now: number): Judged {
+    const suppress = this.#options.suppressing?.learned(message, judged.recipient, judged.outcome, now);
+    if (suppress === undefined || judged.settlement.kind !== "finished") return judged;
+    return { ...judged, settlement: { ...judged.settlement, suppress } };
   }
 
   /** Hands recipients back untried, to be due then. */
@@ -83,7 +92,7 @@ export class Settler {
     const settlements = judged.map(({ settlement }) => settlement);
     const age = this.#options.clock.now() - message.arrived;
     const events = judged
-      .filter(({ outcome }) => outcome.action !== "delayed" || outcome.untried === undefined)
+      .filter(({ outcome }) => outcome.untried?.ages !== true) // its destination is left alone, and that is told once
       .map(({ recipient, outcome, next }): MailEvent => {
         const again = next === undefined ? {} : { next };
         return {
@@ -96,7 +105,15 @@ export class Settler {
           ...again,
         };
       });
-    this.#push({ settlements, caused, events: [...events, ...extra], settled: () => this.#options.onSettled(message, judged.length) });
+    const suppressed = settlements.flatMap((one): MailEvent[] =>
+      one.kind === "finished" && one.suppress !== undefined ? [{ type: "suppressed", id: message.id, ...one.suppress }] : [],
+    );
+    this.#push({
+      settlements,
+      caused,
+      events: [...events, ...suppressed, ...extra],
+      settled: () => this.#options.onSettled(message, judged.length),
+    });
   }
 
   #push(entry: Entry): void {

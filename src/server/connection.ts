@@ -26,7 +26,7 @@ import {
   type Refusal,
   refuse,
 } from "./policy.ts";
-import { Transaction } from "./transaction.ts";
+import { type Finished, Transaction } from "./transaction.ts";
 
 /** Octets that may wait unread while an answer is awaited. */
 export const UNREAD_LIMIT = 64 * 1024;
@@ -358,19 +358,28 @@ export class ServerConnection implements StreamHandler {
       .finish()
       .catch((error: unknown) => this.#context.intake.refusal(error))
       .then((result) => {
-        if ("kind" in result) {
-          transaction.discard();
-          this.#transaction = undefined;
-          if (!this.#closed) this.#refuse("DATA", result);
-          return;
-        }
         this.#transaction = undefined;
-        this.#accepted++;
-        const { envelope, facts, id } = result;
-        const recipients = envelope.recipients.map((recipient) => recipient.mailbox);
-        this.#tell({ type: "accepted", id, ...this.#names, from: envelope.reversePath, recipients, size: facts.size });
-        if (!this.#closed) this.#session.accept(reply(250, "2.0.0", `OK, message accepted as ${id}`));
+        if (result.kind === "refuse") {
+          transaction.discard();
+          if (!this.#closed) this.#refuse("DATA", result);
+        } else this.#accept(result);
       });
+  }
+
+  /** RFC 5321 4.2.5: from the 250 on it is ours; what was ours already is, too. */
+  #accept(result: Exclude<Finished, Refusal>): void {
+    const { envelope, facts, id } = result.message;
+    const recipients = envelope.recipients.map((recipient) => recipient.mailbox);
+    const about = { ...this.#names, from: envelope.reversePath, recipients };
+    let text = `OK, message accepted as ${id}`;
+    if (result.kind === "repeated") {
+      this.#tell({ type: "repeated", id: result.as, ...about });
+      text = `OK, message accepted as ${result.as} before, under the same Idempotency-Key; not queued again`;
+    } else {
+      this.#accepted++;
+      this.#tell({ type: "accepted", id, ...about, size: facts.size });
+    }
+    if (!this.#closed) this.#session.accept(reply(250, "2.0.0", text));
   }
 
   #settleLogin(mechanism: string, { user, result }: LoginOutcome): void {

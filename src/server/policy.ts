@@ -8,7 +8,7 @@
 import type { Content } from "../mail/content.ts";
 import type { Recipient } from "../mail/envelope.ts";
 import type { ListenerKind } from "../mail/event.ts";
-import type { MessageId, NewMessage } from "../mail/message.ts";
+import type { MessageId, NewMessage, QueuedBefore } from "../mail/message.ts";
 import type { Reply } from "../mail/reply.ts";
 import type { HeaderSection } from "../message/header-section.ts";
 import type { ScramParameters } from "../protocol/sasl/mechanism.ts";
@@ -142,8 +142,8 @@ export interface ContentSink {
 export interface Intake {
   /** `declared`: the octets that MAIL announced. Throws where nothing can be taken now. */
   receive(declared: number | undefined): ContentSink;
-  /** Resolves once the message is safe on disk. */
-  accept(message: NewMessage): Promise<void>;
+  /** Resolves once the message is safe on disk; with what of it was before, where its idempotency key says so. */
+  accept(message: NewMessage): Promise<QueuedBefore | undefined>;
   /** What to say when `receive`, the sink or `accept` failed with this. */
   refusal(error: unknown): Refusal;
 }

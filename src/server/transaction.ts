@@ -5,14 +5,16 @@
  * 1. Content passes chunk by chunk into the sink. Only the header section is held, until it is whole (256 KiB at most).
  * 2. The header section is looked at once: our Received goes before it, loops are counted, a submission is mended (RFC 6409 8).
  * 3. An inspection sees the header section before it is kept, and the body as it comes; what it has to say goes in front, once all is here.
- * 4. Whatever ends it early discards the sink: nothing half accepted stays.
+ * 4. Idempotency-Key is read and taken out on submission alone: on 25 it is a field like others, and passes.
+ * 5. Whatever ends it early discards the sink: nothing half accepted stays.
  */
 import { type Content, type ContentFacts, readContent } from "../mail/content.ts";
 import type { Envelope, Recipient } from "../mail/envelope.ts";
-import { type MessageId, type NewMessage, newMessageId, type Origin } from "../mail/message.ts";
+import { type MessageId, type NewMessage, newMessageId, type Origin, type QueuedBefore } from "../mail/message.ts";
 import { reply } from "../mail/reply.ts";
 import { ContentScanner } from "../message/facts.ts";
 import { HeaderReader, type HeaderSection } from "../message/header-section.ts";
+import { readIdempotencyKey } from "../message/idempotency-key.ts";
 import { LineEndMender } from "../message/line-ends.ts";
 import { fixSubmission, messageIdText } from "../message/submission.ts";
 import { receivedField } from "../message/trace.ts";
@@ -23,6 +25,13 @@ import { LINE_LIMIT, reencode } from "./reencode.ts";
 
 /** A Refusal ends the content's way; a promise is to be waited for before more is brought. */
 type Taken = Refusal | Promise<Refusal | undefined> | undefined;
+
+/** What has become of a complete content. */
+export type Finished =
+  | { readonly kind: "accepted"; readonly message: NewMessage }
+  /** Every recipient was queued before, under the same key. */
+  | { readonly kind: "repeated"; readonly message: NewMessage; readonly as: MessageId }
+  | Refusal;
 
 export interface TransactionParts {
   readonly options: ServerOptions;
@@ -42,6 +51,7 @@ export class Transaction {
   #inspection: Inspection | undefined;
   #sink: ContentSink | undefined;
   #header: HeaderReader | undefined;
+  #idempotencyKey: string | undefined;
   readonly #scanner = new ContentScanner();
   #mender: LineEndMender | undefined;
 
@@ -134,6 +144,13 @@ export class Transaction {
     if (this.#submission && section.ending === "limit") {
       return refuse(reply(552, "5.3.4", "The header section is too long"), "header section beyond its limit");
     }
+    return this.#submission ? this.#readKey(section) : undefined;
+  }
+
+  #readKey(section: HeaderSection): Refusal | undefined {
+    const found = readIdempotencyKey(section);
+    if (found.kind === "wrong") return refuse(reply(550, "5.6.0", found.why), found.why);
+    if (found.kind === "key") this.#idempotencyKey = found.key;
     return undefined;
   }
 
@@ -156,7 +173,7 @@ export class Transaction {
   }
 
   /** Ends the content and hands the message over; resolves once it is safe. */
-  async finish(): Promise<NewMessage | Refusal> {
+  async finish(): Promise<Finished> {
     const pieces: Uint8Array[] = [];
     this.#mender?.end(pieces);
     const refusal = (await this.#takeAll(pieces)) ?? (this.#header === undefined ? undefined : await this.#endHeader());
@@ -167,9 +184,23 @@ export class Transaction {
     const target = this.#encodingFor(facts);
     const message = target === undefined ? await this.#asItCame(facts) : await this.#encoded(facts, target);
     if ("kind" in message) return message;
-    await this.#intake.accept(message);
+    const before = await this.#intake.accept(message);
+    // What was queued is not touched by this; where copies of it were, what they were made of goes.
+    if (message.content.kind === "stored") this.#sink?.discard();
+    if (before !== undefined) return this.#repeated(message, before);
     this.#sink = undefined;
-    return message;
+    return { kind: "accepted", message };
+  }
+
+  #repeated(message: NewMessage, { id, recipients: before }: QueuedBefore): Finished {
+    const { envelope } = message;
+    if (before.length === envelope.recipients.length) {
+      this.discard();
+      return { kind: "repeated", message, as: id };
+    }
+    this.#sink = undefined;
+    const recipients = envelope.recipients.filter((_, index) => !before.includes(index));
+    return { kind: "accepted", message: { ...message, envelope: { ...envelope, recipients } } };
   }
 
   async #asItCame(facts: ContentFacts): Promise<NewMessage | Refusal> {
@@ -234,7 +265,8 @@ export class Transaction {
     // What was encoded anew needs no BINARYMIME any more.
     const body = mail.body === "BINARYMIME" && !facts.binary ? "8BITMIME" : mail.body;
     const envelope: Envelope = { ...mail, body, recipients: this.recipients };
-    return { id: this.id, envelope, content, facts, origin: this.#origin(), arrived: this.#now };
+    const key = this.#idempotencyKey === undefined ? {} : { idempotencyKey: this.#idempotencyKey };
+    return { id: this.id, envelope, content, facts, origin: this.#origin(), arrived: this.#now, ...key };
   }
 
   #origin(): Origin {

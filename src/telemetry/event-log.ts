@@ -77,6 +77,11 @@ export function eventFields(event: MailEvent): LogFields {
       const from = event.from === null ? "" : formatMailbox(event.from);
       return { event: "accepted", id, session, peer, from, to: addresses(recipients), recipients: recipients.length, size };
     }
+    case "repeated": {
+      const { id, session, peer, recipients } = event;
+      const from = event.from === null ? "" : formatMailbox(event.from);
+      return { event: "repeated", id, session, peer, from, to: addresses(recipients), recipients: recipients.length };
+    }
     case "checked": {
       const { id, session, peer, results, action, reason, instead } = event;
       const from = event.from === null ? "" : formatMailbox(event.from);
@@ -113,6 +118,10 @@ export function eventFields(event: MailEvent): LogFields {
     }
     case "left-alone":
       return { event: "left-alone", destination: event.destination, until: new Date(event.until).toISOString(), why: event.why };
+    case "suppressed": {
+      const { id, account, mailbox, reason, until } = event;
+      return { event: "suppressed", id, account, mailbox, reason, until: until === undefined ? undefined : new Date(until).toISOString() };
+    }
     case "dropped":
       return { event: "dropped", id: event.id, why: event.why, failed: addresses(event.failed) };
     default: {

@@ -47,6 +47,8 @@ function parts(event: MailEvent): [word: string, text: string] {
       return ["left", `${event.session} ${event.peer}: ${event.why}, ${event.accepted} accepted`];
     case "accepted":
       return ["accepted", `${event.id} ${formatReversePath(event.from)} -> ${named(event.recipients)} (${formatSize(event.size)})`];
+    case "repeated":
+      return ["repeated", `${event.id} ${formatReversePath(event.from)} -> ${named(event.recipients)}: not queued again`];
     case "checked":
       return ["checked", `${event.id} ${formatReversePath(event.from)}: ${checks(event.results)}: ${event.action}, ${event.reason}`];
     case "attempted":
@@ -63,6 +65,8 @@ function parts(event: MailEvent): [word: string, text: string] {
       const told = event.about.map(({ recipient, action }) => `${formatMailbox(recipient)} ${action}`).join(", ");
       return ["reported", `${event.id} to ${formatMailbox(event.to)} as ${event.report}: ${told}`];
     }
+    case "suppressed":
+      return ["suppressed", `${event.id} ${event.mailbox} for ${event.account}: ${event.reason}`];
     case "dropped":
       return ["dropped", `${event.id} for ${named(event.failed)}: ${event.why}`];
     case "done":

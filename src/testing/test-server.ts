@@ -190,7 +190,7 @@ export class TestServer implements AsyncDisposable {
     return checked(tokens, owner ?? "", token);
   }
 
-  async #accept(taken: NewMessage): Promise<void> {
+  async #accept(taken: NewMessage): Promise<undefined> {
     const message = new TestMessage(taken);
     const refused = await this.#options.refuse?.data?.(message);
     if (refused !== undefined) throw new RefusedContent(refuse(readReply(refused), "refused by the test"));

@@ -39,7 +39,7 @@ test("one dead and one slow destination delay none of 100 good ones", async (t) 
   const folder = tempFolder(t);
   const stores = await openStores({ folder, minimumFree: 0 });
   const arrived = Date.now() - 60_000;
-  const queue = (domain: string, count: number, later: number): Promise<void>[] =>
+  const queue = (domain: string, count: number, later: number): Promise<unknown>[] =>
     Array.from({ length: count }, (_, i) =>
       stores.queue.enqueue(
         newMessage({ arrived: arrived + later, envelope: { recipients: [{ mailbox: { localPart: `u${i}`, domain } }] } }),

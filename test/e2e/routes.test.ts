@@ -62,7 +62,7 @@ test("a login that is refused delays, and says so; without TLS no password is se
   assert.equal(recipient.arrived.length, 0);
 });
 
-test("LMTP over a unix socket: each recipient has its own end", async (t) => {
+test("LMTP over a unix socket: each recipient has its own transaction, and its own end", async (t) => {
   const path = join(tempFolder(t), "lmtp");
   const server = await ScriptedServer.start(
     `
@@ -74,12 +74,17 @@ test("LMTP over a unix socket: each recipient has its own end", async (t) => {
     <- 250 2.1.0 OK
     -> RCPT TO:<bob@example.test>
     <- 250 2.1.5 OK
+    -> DATA
+    <- 354 Go on
+    content
+    <- 250 2.0.0 Kept
+    -> MAIL FROM:<alice@example.test>
+    <- 250 2.1.0 OK
     -> RCPT TO:<full@example.test>
     <- 250 2.1.5 OK
     -> DATA
     <- 354 Go on
     content
-    <- 250 2.0.0 Kept
     <- 552 5.2.2 Mailbox full
     silence
     `,
@@ -90,7 +95,7 @@ test("LMTP over a unix socket: each recipient has its own end", async (t) => {
     { domain: any, from: { kind: "null" }, to: { kind: "discard" } },
     { domain: any, to: { kind: "host", host: path, port: 0, protocol: "lmtp", tls: "none" } },
   ];
-  const relay = await startRelay(t, 1, { routes });
+  const relay = await startRelay(t, 1, { routes, delivery: { maxConnections: 1 } });
   await send(relay, "submission", { to: ["bob@example.test", "full@example.test"] });
   const bob = await relay.event("attempted", ({ recipient: { localPart } }) => localPart === "bob");
   assert.ok(bob.outcome.action === "delivered" && bob.outcome.final === true);

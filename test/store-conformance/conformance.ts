@@ -9,6 +9,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { crashTests } from "./crashes.ts";
+import { idempotencyTests } from "./idempotency.ts";
 import { bytesIn, bytesOf, isIntact, newMessage, receive } from "./messages.ts";
 import {
   BODY_FILE_THRESHOLD,
@@ -20,6 +21,7 @@ import {
   type StoreErrorCode,
 } from "./nouns.ts";
 import type { OpenOptions, Place, StoreOpener } from "./opener.ts";
+import { suppressionTests } from "./suppressions.ts";
 
 const LARGE = BODY_FILE_THRESHOLD + 100_000;
 
@@ -35,6 +37,8 @@ export async function storeConformance(name: string, openerUrl: URL): Promise<vo
     operatorTests(open);
     bodyTests(open, closeAll, opener, at);
     movingTests(open);
+    idempotencyTests(open, closeAll, opener, at);
+    suppressionTests(open, closeAll);
     crashTests(openerUrl, opener, at);
   });
 }

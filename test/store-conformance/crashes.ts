@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { keyed } from "./idempotency.ts";
 import { isIntact, newMessage } from "./messages.ts";
 import { BODY_FILE_THRESHOLD, type MessageId, type QueueStore } from "./nouns.ts";
 import type { StoreOpener } from "./opener.ts";
@@ -72,6 +73,23 @@ export function crashTests(openerUrl: URL, opener: StoreOpener, at: () => string
       }
     });
 
+    test("while it takes messages with keys in: a message and its keys are there together or not at all", async () => {
+      for (let round = 0; round < ROUNDS; round++) {
+        const { tried, done } = await killAt(openerUrl, at(), "keyed", "done", 1 + Math.floor(Math.random() * 200));
+        await opened(async (store) => {
+          const there = new Set((await all(store)).map(({ id }) => id));
+          for (const id of done) assert.ok(there.has(id), `${id} is lost`);
+          for (const id of tried) {
+            const again = keyed({ key: id, to: ["b", "a"] });
+            const expected = there.has(id) ? { id, recipients: [0, 1] } : undefined;
+            assert.deepEqual(await store.enqueue(again, { lease: false }), expected, id);
+          }
+          assert.equal((await all(store)).length, there.size + [...tried].filter((id) => !there.has(id)).length);
+          await store.remove((await all(store)).map(({ id }) => id));
+        });
+      }
+    });
+
     test("with a large body and no row: the body is removed", async () => {
       await killAt(openerUrl, at(), "receive", "done", 1);
       assert.equal(await opener.largeBodies(at()), 1);
@@ -93,7 +111,7 @@ export function crashTests(openerUrl: URL, opener: StoreOpener, at: () => string
       });
     });
 
-    test("while it settles: an outcome and the bounce it causes are there together or not at all", async () => {
+    test("while it settles: an outcome, the bounce it causes and the address it suppresses are there together or not at all", async () => {
       for (let round = 0; round < ROUNDS; round++) {
         const made: MessageId[] = [];
         await opened(async (store) => {
@@ -105,6 +123,9 @@ export function crashTests(openerUrl: URL, opener: StoreOpener, at: () => string
           const after = await all(store);
           const left = new Set(after.filter(({ from }) => from !== null).map(({ id }) => id));
           const bounced = new Set(after.filter(({ from }) => from === null).map(({ recipients }) => recipients[0]?.mailbox.localPart));
+          const page = await store.suppressionList.page({ now: 0, limit: 10_000 });
+          const suppressed = new Set(page.map(({ mailbox }) => mailbox));
+          for (const id of made) assert.equal(suppressed.has(`${id}@b.test`), bounced.has(id), `${id} is suppressed`);
           for (const id of made) assert.ok(left.has(id) !== bounced.has(id), `${id}: ${left.has(id)} ${bounced.has(id)}`);
           for (const id of done) assert.ok(bounced.has(id), `${id} was settled`);
         });

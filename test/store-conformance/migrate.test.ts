@@ -3,11 +3,13 @@ import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
 import { migrateQueue } from "../../src/queue/migrate.ts";
 import { fails } from "./conformance.ts";
+import { keyed, remembered } from "./idempotency.ts";
 import { isIntact, newMessage } from "./messages.ts";
 import { BODY_FILE_THRESHOLD, type MessageId, type QueueStore, StoreError } from "./nouns.ts";
 import type { StoreOpener } from "./opener.ts";
 import * as postgres from "./postgres.ts";
 import * as sqlite from "./sqlite.ts";
+import { suppression } from "./suppressions.ts";
 
 const LARGE = BODY_FILE_THRESHOLD + 100_000;
 const stores: Readonly<Record<string, StoreOpener>> = { SQLite: sqlite, PostgreSQL: postgres };
@@ -59,10 +61,17 @@ describe("moving a queue", () => {
       const now = Date.now();
       const ids = await fill(source.store, now);
       const before = await whole(source.store, ids);
+      const named = keyed({ to: ["a", "b"] });
+      await source.store.enqueue(named, { lease: false });
+      await source.store.remove([named.id]);
+      await source.store.suppressionList.put(suppression("a@x.test"));
 
       // It fails in the middle, once before a message is there and once after.
       let calls = 0;
       const failing: QueueStore = Object.create(target.store, {
+        restoreSubmittedKeys: {
+          value: (keys: Parameters<QueueStore["restoreSubmittedKeys"]>[0]) => target.store.restoreSubmittedKeys(keys),
+        },
         restore: {
           value: async (message: Parameters<QueueStore["restore"]>[0]) => {
             const call = ++calls;
@@ -85,6 +94,13 @@ describe("moving a queue", () => {
       assert.deepEqual(await whole(target.store, ids), before);
       assert.equal(await (stores[from] as StoreOpener).largeBodies(source.at), 0);
       assert.deepEqual(await migrateQueue(source.store, target.store), { moved: 0, already: 0, unreadable: [] });
+      assert.deepEqual(
+        await target.store.enqueue(keyed(), { lease: false }),
+        { id: named.id, recipients: [0] },
+        "keys are known there, too",
+      );
+      assert.deepEqual(await remembered(target.store), await remembered(source.store));
+      assert.deepEqual(await target.store.suppressionList.page({ now: 0, limit: 10 }), [suppression("a@x.test")]);
       const leased = await target.store.lease(now, 1000);
       assert.equal(leased.flatMap(({ recipients }) => recipients).length, 31, "30 handed back, and the one deferred until now");
     });

@@ -9,6 +9,7 @@ import { Postgres } from "../../src/database/postgres.ts";
 import { openPostgresStore, type PostgresQueueStore, type PostgresStoreOptions } from "../../src/queue/postgres-store.ts";
 import { describePostgres, newSchema, postgresHere, query, type TestPostgres } from "../support/postgres.ts";
 import { fails, finished } from "./conformance.ts";
+import { keyed } from "./idempotency.ts";
 import { bytesOf, isIntact, newMessage, receive } from "./messages.ts";
 import { BODY_FILE_THRESHOLD, type MessageId, newMessageId, type QueueStore } from "./nouns.ts";
 import { proxy } from "./proxy.ts";
@@ -63,6 +64,18 @@ export function sharing(): Promise<void> {
 }
 
 function leaseTests(): void {
+  test("of two nodes that hear the same key at the same moment one queues, recipient by recipient", async () => {
+    const nodes = [await open({ poll: 1e9 }), await open({ poll: 1e9 })] as const;
+    for (let round = 0; round < 20; round++) {
+      const key = `round ${round}`;
+      const made = [keyed({ key, to: ["a", "b", "c"] }), keyed({ key, to: ["d", "c", "b"] })] as const;
+      await Promise.all(made.map((message, i) => (nodes[i] as QueueStore).enqueue(message, { lease: false })));
+    }
+    const queued = (await nodes[0].list({ limit: 100 })).flatMap(({ recipients }) => recipients.map(({ mailbox }) => mailbox.localPart));
+    assert.equal(queued.length, 20 * 4);
+    for (const name of ["a", "b", "c", "d"]) assert.equal(queued.filter((one) => one === name).length, 20, name);
+  });
+
   test("two nodes never lease the same; what one queues unleased rings at the other", async () => {
     const [a, b] = [await open({ poll: 1e9 }), await open({ poll: 1e9 })];
     const rung = new Promise<void>((resolve) => b.onDue(resolve));

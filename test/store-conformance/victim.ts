@@ -3,9 +3,11 @@
  * (`try`) and a line after each thing that was promised to be on disk (`done`), synchronously, so that no line is lost by the kill.
  */
 import { writeSync } from "node:fs";
+import { keyed } from "./idempotency.ts";
 import { bytesOf, newMessage, receive } from "./messages.ts";
 import { BODY_FILE_THRESHOLD, newMessageId, type QueueStore } from "./nouns.ts";
 import type { StoreOpener } from "./opener.ts";
+import { suppression } from "./suppressions.ts";
 
 const [url, place, work] = process.argv.slice(2) as [string, string, string];
 const say = (...words: string[]) => void writeSync(1, `${words.join(" ")}\n`);
@@ -21,6 +23,20 @@ const works: Record<string, (store: QueueStore) => Promise<unknown>> = {
         say("try", id);
         const content = count++ % 3 === 0 ? await receive(store, bytesOf(id, LARGE)) : undefined;
         await store.enqueue(newMessage({ id, recipients: 2, ...(content === undefined ? {} : { content }) }), { lease: true });
+        say("done", id);
+      }
+    };
+    await Promise.all(Array.from({ length: 8 }, loop));
+  },
+  /** The same with a key for each message, which is its id. */
+  async keyed(store) {
+    let count = 0;
+    const loop = async () => {
+      for (;;) {
+        const id = newMessageId(Date.now());
+        say("try", id);
+        const content = count++ % 3 === 0 ? await receive(store, bytesOf(id, LARGE)) : undefined;
+        await store.enqueue(keyed({ key: id, id, to: ["a", "b"], ...(content === undefined ? {} : { content }) }), { lease: false });
         say("done", id);
       }
     };
@@ -43,7 +59,7 @@ const works: Record<string, (store: QueueStore) => Promise<unknown>> = {
     for (const { id } of found) {
       say("try", id);
       const bounce = newMessage({ envelope: { reversePath: null, recipients: [{ mailbox: { localPart: id, domain: "b.test" } }] } });
-      await store.settle([{ kind: "finished", id, index: 0 }], [bounce]);
+      await store.settle([{ kind: "finished", id, index: 0, suppress: suppression(`${id}@b.test`) }], [bounce]);
       say("done", id);
     }
   },
