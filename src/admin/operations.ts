@@ -83,7 +83,7 @@ function operationsOn({ queue, accounts }: OpenStores, now: () => number, bounce
       for await (const chunk of readContent(content)) await takePart(chunk);
       return { size: content.size };
     },
-    "queue.retry": (params) => selected(params, (selection) => control.retry(selection)),
+    "queue.retry": ({ dryRun, ...params }) => selected(params, (selection) => control.retry(selection, { dryRun: dryRun === true })),
     "queue.remove": ({ bounce: wanted, reason = "removed by the postmaster", ...params }) => {
       if (wanted !== true) return selected(params, (selection) => control.remove(selection));
       if (bounce === undefined)

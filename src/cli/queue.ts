@@ -66,7 +66,23 @@ function rowsOf(message: QueuedSummary, now: number): string[][] {
   const more = message.recipients.length - RECIPIENTS_SHOWN;
   if (more > 0) rows.push(["", "", "", "", `and ${more} more`]);
   if (message.hold !== undefined) rows.push(["", "", "", "", `held: ${shown(message.hold.reason)}`]);
+  const asked = Object.entries(wishesOf(message, now)).map(([name, text]) => `${name} ${text}`);
+  if (asked.length > 0) rows.push(["", "", "", "", asked.join(", ")]);
   return rows;
+}
+
+/** What its sender asked for, in words. */
+function wishesOf({ holdUntil, deliverBy, priority }: QueuedSummary, now: number): Readonly<Record<string, string>> {
+  const at = (time: number): string => `${new Date(time).toISOString()}${time > now ? ` (in ${formatSpan(time - now)})` : " (over)"}`;
+  return {
+    ...(holdUntil === undefined
+      ? {}
+      : { [holdUntil > now ? "release" : "released"]: holdUntil > now ? at(holdUntil) : new Date(holdUntil).toISOString() }),
+    ...(deliverBy === undefined
+      ? {}
+      : { by: `${at(deliverBy.at)}, else ${deliverBy.mode === "return" ? "returned" : "its sender is told"}` }),
+    ...(priority === undefined ? {} : { priority: String(priority) }),
+  };
 }
 
 function stateOf({ state, due, last }: QueuedRecipientSummary, now: number): [string, string, string] {
@@ -143,6 +159,7 @@ function describe(message: QueuedSummary, now: number): string {
     const { reason, until } = message.hold;
     text += `  held     ${shown(reason)}${until === undefined ? "" : ` (until ${new Date(until).toISOString()})`}\n`;
   }
+  for (const [name, wish] of Object.entries(wishesOf(message, now))) text += `  ${name.padEnd(8)} ${wish}\n`;
   for (const { mailbox, state, attempts, due, last } of message.recipients) {
     const next =
       state === "active"

@@ -19,6 +19,7 @@ import type { ClientQuestion } from "../protocol/sasl/question.ts";
 import type { ClientStream, ClientTls, StreamHandler, TlsFacts } from "../util/byte-stream.ts";
 import { type Clock, systemClock } from "../util/clock.ts";
 import { Fifo } from "../util/fifo.ts";
+import { Allowance } from "./allowance.ts";
 import type { ConnectionOptions, SendHow, TlsMode } from "./connection-options.ts";
 import { ContentPump } from "./content-pump.ts";
 import { type Credentials, sessionCredentials } from "./credentials.ts";
@@ -41,6 +42,7 @@ export class SmtpConnection implements StreamHandler {
   readonly #options: ConnectionOptions;
   readonly #clock: Clock;
   readonly #session: ClientSession;
+  readonly #allowance = new Allowance(() => this.capabilities.limits);
   #stream!: ClientStream;
   #opening: Waiter<void> | undefined;
   #sending: Sending | undefined;
@@ -99,6 +101,16 @@ export class SmtpConnection implements StreamHandler {
     return this.#session.capabilities;
   }
 
+  /** The time by which `send` counts what is left of BY. */
+  get now(): number {
+    return this.#clock.now();
+  }
+
+  /** What its server's LIMITS leave of the session. */
+  get allowance(): Allowance {
+    return this.#allowance;
+  }
+
   get tls(): TlsFacts | undefined {
     return this.#stream.tls;
   }
@@ -134,7 +146,9 @@ export class SmtpConnection implements StreamHandler {
         return resolve(envelope.recipients.map(() => ({ kind: "lost", why, state: "idle" })));
       }
       const { via = "DATA", progress = () => {}, ...parameters } = how;
-      this.#session.begin(envelope, { via, ...(content.size === undefined ? {} : { size: content.size }), ...parameters });
+      const size = content.size === undefined ? {} : { size: content.size };
+      this.#session.begin(envelope, { via, now: this.#clock.now(), ...size, ...parameters });
+      this.#allowance.count(envelope.recipients);
       this.#sending = { content, progress, waiter: { resolve, reject } };
       this.#pump();
     });

@@ -115,7 +115,7 @@ export class HostLink implements Link<Job> {
   async send(job: Job, reused: boolean): Promise<boolean> {
     const { capabilities } = this.#connection;
     const { message } = job;
-    const fit = fitMessage(message.envelope, message.facts, capabilities);
+    const fit = fitMessage(message.envelope, message.facts, capabilities, { now: this.#connection.now, final: this.#final });
     if (fit.kind === "misfit") {
       const outcome = failedHere(fit.status, fit.text);
       job.settle(job.recipients.map(() => outcome));
@@ -152,7 +152,11 @@ export class HostLink implements Link<Job> {
       prepared.map((each) =>
         isMisfit(each)
           ? failedHere(each.status, each.text, "recipient")
-          : outcomeOf(results[next++] as RecipientResult, this.at, { dsn: capabilities.dsn, final: this.#final }),
+          : outcomeOf(results[next++] as RecipientResult, this.at, {
+              dsn: capabilities.dsn,
+              final: this.#final,
+              deliverBy: capabilities.deliverBy !== undefined,
+            }),
       ),
     );
     return true;

@@ -36,6 +36,8 @@ export interface StatusOptions {
   readonly about: MessageId;
   readonly envelopeId?: string;
   readonly arrived: number;
+  /** By when its sender wanted it delivered (RFC 2852). */
+  readonly deliverBy?: number;
   readonly recipients: readonly ReportedRecipient[];
   readonly utf8: boolean;
 }
@@ -52,7 +54,9 @@ function messageFields(options: StatusOptions): string {
   if (options.envelopeId !== undefined) text += field("Original-Envelope-Id", options.envelopeId, options.utf8);
   text += field("Reporting-MTA", `dns; ${options.reportingMta}`, options.utf8);
   text += field("X-Postrider-Id", options.about, options.utf8);
-  return text + field("Arrival-Date", formatDate(options.arrived), options.utf8);
+  text += field("Arrival-Date", formatDate(options.arrived), options.utf8);
+  if (options.deliverBy !== undefined) text += field("Deliver-By-Date", formatDate(options.deliverBy), options.utf8); // RFC 2852 5
+  return text;
 }
 
 function recipientFields(reported: ReportedRecipient, utf8: boolean): string {

@@ -4,6 +4,8 @@
  * Rules
  * 1. Messages are looked through in pages: nothing grows with the queue, and commits of others go in between.
  * 2. A dry run looks at the same messages and counts them.
+ * 3. What its sender wants held until later (RFC 4865) is sent earlier only where an operator names it by its id: a filter that happens to
+ *    fit it means mail that waits, not mail whose time has not come.
  */
 import type { MessageId, NewMessage } from "../mail/message.ts";
 import { type Filter, parseFilter } from "./filter.ts";
@@ -62,10 +64,13 @@ export class QueueControl {
     });
   }
 
-  retry(selection: Selection): Promise<Counted> {
-    return this.#each(selection, async (messages) => {
-      await this.#store.retry(this.#now(), idsOf(messages));
-    });
+  retry(selection: Selection, { dryRun = false }: { readonly dryRun?: boolean } = {}): Promise<Counted> {
+    const named = "ids" in selection;
+    const released = ({ holdUntil = 0 }: QueuedSummary): boolean => named || holdUntil <= this.#now();
+    const work = async (messages: readonly QueuedSummary[]): Promise<void> => {
+      if (!dryRun) await this.#store.retry(this.#now(), idsOf(messages));
+    };
+    return this.#each(selection, work, released);
   }
 
   /** The report is queued before the message is gone: a crash between them may send it twice, and never not at all. */
@@ -82,10 +87,15 @@ export class QueueControl {
     if (report !== undefined) await this.#store.enqueue(report, { lease: false });
   }
 
-  async #each(selection: Selection, work: (messages: readonly QueuedSummary[]) => Promise<void>): Promise<Counted> {
+  async #each(
+    selection: Selection,
+    work: (messages: readonly QueuedSummary[]) => Promise<void>,
+    meant: (message: QueuedSummary) => boolean = () => true,
+  ): Promise<Counted> {
     const counted = { messages: 0, recipients: 0, octets: 0, unknown: [] as MessageId[] };
     const pages = "ids" in selection ? this.#named(selection.ids, counted.unknown) : this.#pages(parseFilter(selection.filter));
-    for await (const page of pages) {
+    for await (const all of pages) {
+      const page = all.filter(meant);
       counted.messages += page.length;
       for (const { recipients, size } of page) {
         counted.recipients += recipients.length;

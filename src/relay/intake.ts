@@ -5,7 +5,7 @@
  * 1. `accept` resolves after the sync: what follows it is the 250.
  * 2. A message is taken in hand at once where there is room, else it waits in the queue for its turn.
  */
-import { firstDue, type NewMessage, type QueuedMessage } from "../mail/message.ts";
+import { isHeld, type NewMessage, type QueuedMessage } from "../mail/message.ts";
 import { reply } from "../mail/reply.ts";
 import { type QueueStore, StoreError } from "../queue/store.ts";
 import { type ContentSink, type Intake, type Refusal, refuse } from "../server/policy.ts";
@@ -37,8 +37,7 @@ export class QueueIntake implements Intake {
   }
 
   async accept(message: NewMessage): Promise<void> {
-    const held = firstDue(message) > message.arrived; // RFC 4865
-    const lease = !held && this.#courier.room >= message.envelope.recipients.length;
+    const lease = !isHeld(message) && this.#courier.room >= message.envelope.recipients.length;
     if (!lease) return this.#store.enqueue(message, { lease });
     this.#courier.take(message);
     try {

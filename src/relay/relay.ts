@@ -34,7 +34,7 @@ import type { CheckedArrival } from "./inspection/arrival-check.ts";
 import { type InspectorsOptions, inspectors } from "./inspection/inspectors.ts";
 import type { FromRule } from "./inspection/submission-check.ts";
 import { type Courier, QueueIntake } from "./intake.ts";
-import { Judge, type RetryOptions } from "./judge.ts";
+import { isTooLate, Judge, overdue, type RetryOptions } from "./judge.ts";
 import { Maildirs } from "./maildir.ts";
 import { isOneOf } from "./own-endpoints.ts";
 import { type LocalDomains, RelayPolicy } from "./policy.ts";
@@ -297,6 +297,7 @@ export class Relay {
 
   #deliver(message: QueuedMessage): void {
     const settle = (attempted: readonly Attempted[]): void => this.#settler.settle(message, attempted);
+    if (isTooLate(message, this.#clock.now())) return settle(message.recipients.map((recipient) => ({ recipient, outcome: overdue })));
     const suspended = this.#suspensions.among(message);
     if (suspended === undefined) return this.#delivery.deliver(message, settle);
     this.#settler.release(message, suspended.recipients, suspended.due);
