@@ -65,7 +65,8 @@ export function readTransfer(input: TransferInput, now: number): Transfer {
 function untilOf(time: Date | number | undefined): HoldRequest | undefined {
   if (time === undefined) return undefined;
   const at = Math.ceil(Number(time) / 1000) * 1000; // never earlier than asked for
-  if (!(at >= 0 && at <= Date.UTC(9999, 11, 31))) throw new TypeError(`holdUntil is a time until the year 9999, not ${String(time)}`);
+  if (!(Number(time) >= 0 && at <= Date.UTC(9999, 11, 31)))
+    throw new TypeError(`holdUntil is a time until the year 9999, not ${String(time)}`);
   return { kind: "until", at };
 }
 
