@@ -43,7 +43,8 @@ export class Allowance {
       if (next.length === 0) return undefined;
       rest.count(next.map((i) => ({ mailbox: to[i] as Mailbox })));
       plan.push(next);
-      left = left.filter((i) => !next.includes(i));
+      const gone = new Set(next);
+      left = left.filter((i) => !gone.has(i));
     }
     return plan;
   }

@@ -85,7 +85,7 @@ function timeMisfit(deliverBy: DeliverBy | undefined, peer: Capabilities, { now,
   if (now >= deliverBy.at) return misfit("5.4.7", "the time is over by which it had to be delivered");
   if (final && peer.deliverBy === undefined) return undefined;
   if (peer.deliverBy === undefined)
-    return misfit("5.3.3", "it must be delivered by a certain time or come back, and the server does not offer DELIVERBY");
+    return misfit("5.4.7", "it must be delivered by a certain time or come back, and the server does not offer DELIVERBY");
   if (left >= Math.max(1, peer.deliverBy)) return undefined;
   return misfit("5.4.7", `${left} seconds are left to deliver it, and the server asks for at least ${Math.max(1, peer.deliverBy)}`);
 }

@@ -204,7 +204,8 @@ export class Transport implements Sender {
       host = turn.host;
       size = turn.size ?? size;
       for (const [i, place] of turn.taken.entries()) results[left[place] as number] = turn.results[i] as AttemptResult;
-      left = left.filter((_, place) => !turn.taken.includes(place));
+      const gone = new Set(turn.taken);
+      left = left.filter((_, place) => !gone.has(place));
     }
     return { host, results, ...(size === undefined ? {} : { size }) };
   }

@@ -123,7 +123,7 @@ describe("what is told, by NOTIFY", () => {
     ],
     ["that its time means nothing from here on is told", { outcome: relayed, envelope: by("notify") }, "finished relayed tells relayed"],
     ["also where the next server reports", { outcome: passedOn, envelope: by("notify") }, "finished delivered tells relayed"],
-    ["not where delays are not asked for", { outcome: relayed, envelope: by("notify"), recipient: notify("failure") }, "finished relayed"],
+    ["not where nothing is asked for", { outcome: relayed, envelope: by("notify"), recipient: notify() }, "finished relayed"],
     ["not where the next server keeps to it", { outcome: { ...passedOn, deliverBy: true }, envelope: by("notify") }, "finished delivered"],
     [
       "but for a trace",

@@ -111,8 +111,8 @@ export class Judge {
   #tellsSuccess({ envelope }: QueuedMessage, recipient: QueuedRecipient, outcome: Extract<Outcome, { readonly reply: unknown }>): boolean {
     if (recipient.notify?.includes("success") && (outcome.action === "relayed" || outcome.final === true)) return true;
     const { deliverBy } = envelope;
-    if (deliverBy === undefined || outcome.final === true || !wants(recipient, "delay")) return false;
-    // RFC 2852 4.1.4: a trace is told by each that passes it on; and that its time means nothing from here on.
+    if (deliverBy === undefined || outcome.final === true || recipient.notify?.length === 0) return false;
+    // RFC 2852 4.1.4: a trace is told by each that passes it on; and that its time means nothing from here on. Unless NOTIFY=NEVER.
     return outcome.deliverBy === true ? deliverBy.trace : deliverBy.mode === "notify";
   }
 

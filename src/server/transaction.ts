@@ -151,6 +151,7 @@ export class Transaction {
       ...(tls === undefined ? {} : { tls: { version: tls.protocol, cipher: tls.cipher } }),
       id: this.id,
       recipients: this.recipients.map((recipient) => recipient.mailbox),
+      ...(this.mail.priority === undefined ? {} : { priority: this.mail.priority }),
       now: this.#now,
     });
   }

@@ -75,7 +75,7 @@ describe("when it goes and how soon", () => {
         assert.match(error.message, expected);
       };
       await failing({ holdFor: 1000 }, /does not offer FUTURERELEASE \(5\.3\.3\)/);
-      await failing({ deliverBy: { within: 1000, otherwise: "return" } }, /does not offer DELIVERBY \(5\.3\.3\)/);
+      await failing({ deliverBy: { within: 1000, otherwise: "return" } }, /does not offer DELIVERBY \(5\.4\.7\)/);
       // Nobody is harmed where these are not known.
       await transport.send({ ...draft, deliverBy: { within: 1000, otherwise: "notify" }, transferPriority: 1 });
     }));

@@ -143,7 +143,7 @@ test("it comes back rather than go to a server that does not keep to its time; w
   const id = await submit(other.relay, "bob@far.test", { deliverBy: { within, otherwise: "return" } });
   const { outcome } = await other.relay.event("attempted", (event) => event.id === id);
   assert.ok(outcome.action === "failed");
-  assert.equal(outcome.status, "5.3.3");
+  assert.equal(outcome.status, "5.4.7");
 });
 
 test("where not all can go at once the urgent go first, and the others behind those that come soon after", async (t) => {
