@@ -25,6 +25,8 @@ export interface ReportedRecipient {
   readonly outcome: Unfinished | Done;
   /** When it was last tried; absent where it never was. Milliseconds since 1970 UTC, as are all times here. */
   readonly attempted?: number;
+  /** Why its sender hears that it was passed on (RFC 2852): the next server does not keep to the time, or each step is told. */
+  readonly passedOn?: "untimed" | "traced";
   /** Until when it is tried, where the outcome is `delayed`. */
   readonly retryUntil?: number;
 }

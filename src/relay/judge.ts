@@ -101,19 +101,12 @@ export class Judge {
 
   #done(message: QueuedMessage, recipient: QueuedRecipient, outcome: Exclude<Outcome, Unfinished>, now: number): Judged {
     const settlement = finished(message, recipient);
-    if (outcome.action === "expanded" || !this.#tellsSuccess(message, recipient, outcome)) return { recipient, outcome, settlement };
+    const why = outcome.action === "expanded" ? undefined : tellsSuccess(message, recipient, outcome);
+    if (outcome.action === "expanded" || why === undefined) return { recipient, outcome, settlement };
     // What is not final was passed on, whoever reports from there on (RFC 3464 2.3.3).
     const told: Done = outcome.final === true ? outcome : { action: "relayed", at: outcome.at, reply: outcome.reply };
-    return { recipient, outcome, settlement, report: { recipient, outcome: told, attempted: now } };
-  }
-
-  /** RFC 3461 5.2.2, 6.2: told here where we have delivered it for good, or handed it to a server that will not tell. */
-  #tellsSuccess({ envelope }: QueuedMessage, recipient: QueuedRecipient, outcome: Extract<Outcome, { readonly reply: unknown }>): boolean {
-    if (recipient.notify?.includes("success") && (outcome.action === "relayed" || outcome.final === true)) return true;
-    const { deliverBy } = envelope;
-    if (deliverBy === undefined || outcome.final === true || recipient.notify?.length === 0) return false;
-    // RFC 2852 4.1.4: a trace is told by each that passes it on; and that its time means nothing from here on. Unless NOTIFY=NEVER.
-    return outcome.deliverBy === true ? deliverBy.trace : deliverBy.mode === "notify";
+    const passedOn = why === "success" ? {} : { passedOn: why };
+    return { recipient, outcome, settlement, report: { recipient, outcome: told, attempted: now, ...passedOn } };
   }
 
   #failed(message: QueuedMessage, recipient: QueuedRecipient, outcome: Unfinished, now: number): Judged {
@@ -140,6 +133,21 @@ export class Judge {
     const key = domainKey(mailbox.domain);
     return this.#ofDomains.find(({ domain }) => matchesDomain(domain, key))?.schedule ?? this.#schedule;
   }
+}
+
+/**
+ * RFC 3461 5.2.2, 6.2: a success is told here where we have delivered it for good, or handed it to a server that will not tell. RFC 2852 4.1.4,
+ * unless NOTIFY=NEVER: a trace by each that passes it on, and with mode N that its time means nothing from here on.
+ */
+function tellsSuccess(
+  { envelope: { deliverBy } }: QueuedMessage,
+  { notify }: QueuedRecipient,
+  outcome: Done,
+): "success" | ReportedRecipient["passedOn"] {
+  if (notify?.includes("success") && (outcome.action === "relayed" || outcome.final === true)) return "success";
+  if (deliverBy === undefined || outcome.final === true || notify?.length === 0) return undefined;
+  if (outcome.deliverBy !== true && deliverBy.mode === "notify") return "untimed";
+  return outcome.deliverBy === true && deliverBy.trace ? "traced" : undefined;
 }
 
 /** Looked at again now and then, in case its route is another by now; not an attempt. */
