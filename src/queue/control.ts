@@ -20,6 +20,8 @@ export interface Counted {
   readonly messages: number;
   readonly recipients: number;
   readonly octets: number;
+  /** Of `retry` and `release`: messages whose senders want them held until later; these were not made due. Absent: none. */
+  readonly scheduled?: number;
   /** Ids that were named and are not there. */
   readonly unknown: readonly MessageId[];
 }
@@ -58,19 +60,33 @@ export class QueueControl {
     });
   }
 
-  release(selection: Selection): Promise<Counted> {
-    return this.#each(selection, async (messages) => {
+  async release(selection: Selection): Promise<Counted> {
+    let scheduled = 0;
+    const counted = await this.#each(selection, async (messages) => {
+      scheduled += messages.filter((message) => this.#isScheduled(message)).length;
       await this.#store.unhold(this.#now(), idsOf(messages));
     });
+    return scheduled === 0 ? counted : { ...counted, scheduled };
   }
 
-  retry(selection: Selection, { dryRun = false }: { readonly dryRun?: boolean } = {}): Promise<Counted> {
+  async retry(selection: Selection, { dryRun = false }: { readonly dryRun?: boolean } = {}): Promise<Counted> {
     const named = "ids" in selection;
-    const released = ({ holdUntil = 0 }: QueuedSummary): boolean => named || holdUntil <= this.#now();
+    let scheduled = 0;
+    const meant = (message: QueuedSummary): boolean => {
+      if (named || !this.#isScheduled(message)) return true;
+      scheduled++;
+      return false;
+    };
     const work = async (messages: readonly QueuedSummary[]): Promise<void> => {
       if (!dryRun) await this.#store.retry(this.#now(), idsOf(messages));
     };
-    return this.#each(selection, work, released);
+    const counted = await this.#each(selection, work, meant);
+    return scheduled === 0 ? counted : { ...counted, scheduled };
+  }
+
+  /** Its sender wants it held until later (RFC 4865). */
+  #isScheduled({ holdUntil = 0 }: QueuedSummary): boolean {
+    return holdUntil > this.#now();
   }
 
   /** The report is queued before the message is gone: a crash between them may send it twice, and never not at all. */

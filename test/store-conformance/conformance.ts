@@ -271,11 +271,12 @@ function queueTests(open: Open, closeAll: () => Promise<unknown>): void {
       assert.equal(await due(), release, "a hold does not end before");
       await store.hold([later.id], { reason: "looked at", until: release + 1000 });
       assert.equal(await due(), release + 1000);
-      await store.unhold(now, [later.id]);
-      assert.equal(await due(), release, "nor does letting it go");
       const control = new QueueControl(store, () => now);
+      assert.equal((await control.release({ filter: "" })).scheduled, 1);
+      assert.equal(await due(), release, "nor does letting it go");
       for (const selection of [{ filter: "" }, { filter: `id:${later.id}` }]) {
-        assert.equal((await control.retry(selection)).messages, 0);
+        const { messages, scheduled } = await control.retry(selection);
+        assert.deepEqual([messages, scheduled], [0, 1]);
         assert.equal((await control.retry(selection, { dryRun: true })).messages, 0);
         assert.equal(await due(), release);
       }
