@@ -95,9 +95,9 @@ function operationsOn({ queue, accounts }: OpenStores, now: () => number, server
       for await (const chunk of readContent(content)) await takePart(chunk);
       return { size: content.size };
     },
-    "queue.retry": (params) => {
-      if (params.dryRun !== true) server?.reopenDestinations();
-      return selected(params, (selection) => control.retry(selection));
+    "queue.retry": ({ dryRun, ...params }) => {
+      if (dryRun !== true) server?.reopenDestinations();
+      return selected(params, (selection) => control.retry(selection, { dryRun: dryRun === true }));
     },
     "queue.destinations": async () => {
       if (server === undefined) throw new AdminError("no-server", "no server runs on this data folder: mail is going nowhere");

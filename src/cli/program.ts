@@ -85,6 +85,11 @@ function addSend(program: Command, exit: Run): void {
       "--raw <file>",
       "send this message (.eml) as it is, but for Bcc; - is standard input. Its own headers say from and to, unless --from and --to do",
     )
+    .option("--hold-for <duration>", "let the server keep it for so long before it goes out, such as 4h")
+    .option("--hold-until <time>", "likewise, until then, such as 2026-12-24T18:00:00Z")
+    .option("--deliver-by <duration>", "you are told if it is not there after so long (from when it goes out)")
+    .option("--or-return", "with --deliver-by: it comes back then")
+    .option("--priority <number>", "its place among other mail on the way: -9 to 9, 0 is the usual")
     .option("--data <folder>", "folder of the try-out to send to", "postrider-data")
     .option("--helo <name>", "the name to give in EHLO")
     .option("--json", "print the result as JSON")
@@ -127,10 +132,10 @@ function addQueue(program: Command, exit: Run): void {
     .option("--reason <text>", "why, for those who look at it")
     .option("--for <duration>", "for so long, such as 4h; else until it is released")
     .action(async (words, options) => exit(await (await import("./queue-changes.ts")).holdMessages(words, options)));
-  change("release", "Let held messages go on; they are due now.").action(async (words, options) =>
-    exit(await (await import("./queue-changes.ts")).releaseMessages(words, options)),
+  change("release", "Let held messages go on; they are due now, unless their senders want them held until later.").action(
+    async (words, options) => exit(await (await import("./queue-changes.ts")).releaseMessages(words, options)),
   );
-  change("retry", "Try again now.").action(async (words, options) =>
+  change("retry", "Try again now. What its sender wants held until later is meant by its id alone.").action(async (words, options) =>
     exit(await (await import("./queue-changes.ts")).retryMessages(words, options)),
   );
   change("remove", "Remove messages for good.")

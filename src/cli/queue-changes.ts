@@ -66,9 +66,19 @@ async function change(
   const counted = await withAdministration(options, (admin) => admin.call(method, { ...selection, ...dryRun, ...more } as never));
   if (options.json === true) await print(`${JSON.stringify(counted, null, 2)}\n`);
   else await print(`${options.dryRun === true ? "it would be" : done} ${inWords(counted as Counted)}\n`);
-  const { unknown } = counted as Counted;
+  const { unknown, scheduled = 0 } = counted as Counted;
+  if (scheduled > 0 && options.json !== true) await print(`${scheduledInWords(method, scheduled)}\n`);
   for (const id of unknown) console.error(`postrider: there is no message ${shown(id)} in the queue.`);
   return unknown.length === 0 ? exitCodes.ok : exitCodes.noInput;
+}
+
+/** What is not due, though it was meant: its sender's word goes before a filter. */
+function scheduledInWords(method: Change, count: number): string {
+  const these =
+    count === 1
+      ? "1 message waits for the time that its sender asked for"
+      : `${count} messages wait for the times that their senders asked for`;
+  return method === "queue.retry" ? `${these}, and ${count === 1 ? "was" : "were"} left alone: name ids to send earlier` : these;
 }
 
 function inWords({ messages, recipients, octets }: Counted): string {

@@ -66,7 +66,31 @@ function rowsOf(message: QueuedSummary, now: number): string[][] {
   const more = message.recipients.length - RECIPIENTS_SHOWN;
   if (more > 0) rows.push(["", "", "", "", `and ${more} more`]);
   if (message.hold !== undefined) rows.push(["", "", "", "", `held: ${shown(message.hold.reason)}`]);
+  const asked = wishesInShort(message, now);
+  if (asked !== "") rows.push(["", "", "", "", asked]);
   return rows;
+}
+
+/** What its sender asked for, in a few words. */
+function wishesInShort({ holdUntil, deliverBy, priority }: QueuedSummary, now: number): string {
+  const left = (time: number): string => (time > now ? `in ${formatSpan(time - now)}` : "over");
+  const wishes = [
+    holdUntil !== undefined && holdUntil > now ? `released ${left(holdUntil)}` : undefined,
+    deliverBy === undefined ? undefined : `deliver by ${left(deliverBy.at)}`,
+    priority === undefined ? undefined : `priority ${priority}`,
+  ];
+  return wishes.filter((wish) => wish !== undefined).join(", ");
+}
+
+/** Likewise, a line for each. */
+function wishesOf({ holdUntil, deliverBy, priority }: QueuedSummary, now: number): string {
+  const at = (time: number): string => `${new Date(time).toISOString()}${time > now ? ` (in ${formatSpan(time - now)})` : ""}`;
+  let text = "";
+  if (holdUntil !== undefined) text += `  released ${at(holdUntil)}, as its sender asked\n`;
+  if (deliverBy !== undefined)
+    text += `  by       ${at(deliverBy.at)}, else ${deliverBy.mode === "return" ? "it is returned" : "its sender is told"}\n`;
+  if (priority !== undefined) text += `  priority ${priority}\n`;
+  return text;
 }
 
 function stateOf({ state, due, last }: QueuedRecipientSummary, now: number): [string, string, string] {
@@ -143,6 +167,7 @@ function describe(message: QueuedSummary, now: number): string {
     const { reason, until } = message.hold;
     text += `  held     ${shown(reason)}${until === undefined ? "" : ` (until ${new Date(until).toISOString()})`}\n`;
   }
+  text += wishesOf(message, now);
   for (const { mailbox, state, attempts, due, last } of message.recipients) {
     const next =
       state === "active"

@@ -16,16 +16,18 @@ import { formatSize } from "../telemetry/event-text.ts";
 import { CliError, type ExitCode, exitCodes } from "./exit-codes.ts";
 import { type MessageOptions, messageOf } from "./send-message.ts";
 import { type Target, type TargetOptions, targetOf } from "./send-target.ts";
+import { type TransferOptions, transferOf } from "./send-transfer.ts";
 import { painter, print, shown, table } from "./terminal.ts";
 
-export interface SendOptions extends TargetOptions, MessageOptions {
+export interface SendOptions extends TargetOptions, MessageOptions, TransferOptions {
   readonly json?: boolean;
   readonly transcript?: boolean;
 }
 
 export async function send(options: SendOptions): Promise<number> {
+  const transfer = transferOf(options);
   const target = await targetOf(options);
-  const message = await messageOf(options, senderOf(target));
+  const message = { ...(await messageOf(options, senderOf(target))), ...transfer };
   const result = await transmit(target, message, options.transcript === true);
   await report(result, options.json === true);
   return result.recipients.reduce<ExitCode>((worst, each) => worse(worst, codeOf(each)), exitCodes.ok);

@@ -4,20 +4,31 @@
  * Rules
  * 1. Declared 8BITMIME and BINARYMIME are converted where the RFCs allow it (RFC 6152 3, RFC 3030 3), else the message does not fit, with 5.6.x.
  * 2. Eight-bit content that was never declared passes as it came.
- * 3. Without SMTPUTF8 a domain becomes its A-labels; a UTF-8 local part or header does not fit, with 5.6.7 (RFC 6531 3.2).
+ * 3. What must be there by its time or come back (RFC 2852) goes to no server that does not keep to that, and to none once it is over.
+ * 4. Without SMTPUTF8 a domain becomes its A-labels; a UTF-8 local part or header does not fit, with 5.6.7 (RFC 6531 3.2).
  */
 import type { ContentFacts } from "../mail/content.ts";
 import { toAscii } from "../mail/domain.ts";
-import type { BodyType, Envelope, Recipient } from "../mail/envelope.ts";
+import type { BodyType, DeliverBy, Envelope, Recipient } from "../mail/envelope.ts";
 import { isAsciiMailbox, type Mailbox } from "../mail/mailbox.ts";
 import type { Capabilities } from "../protocol/capabilities.ts";
+import { formatDateTime } from "../protocol/date-time.ts";
+import { secondsLeft } from "../protocol/envelope-commands.ts";
+import type { HoldRequest } from "../protocol/parameters.ts";
 import { isAscii } from "../util/bytes.ts";
 
 /** Why it cannot be sent there. */
 export interface Misfit {
   readonly kind: "misfit";
-  readonly status: "5.3.4" | "5.6.7";
+  readonly status: "5.3.3" | "5.3.4" | "5.4.7" | "5.5.4" | "5.6.7";
   readonly text: string;
+}
+
+export interface FitOptions {
+  /** Milliseconds since 1970. */
+  readonly now: number;
+  /** It is the recipient's mailbox that it goes to, not another relay. */
+  readonly final?: boolean;
 }
 
 export type Fit =
@@ -33,10 +44,12 @@ export type Fit =
 /** A line beyond this cannot go by DATA (RFC 5321 4.5.3.1.6). */
 export const LINE_LIMIT = 998;
 
-export function fitMessage(envelope: Omit<Envelope, "recipients">, facts: ContentFacts, peer: Capabilities): Fit {
+export function fitMessage(envelope: Omit<Envelope, "recipients">, facts: ContentFacts, peer: Capabilities, options: FitOptions): Fit {
   if (peer.size !== undefined && peer.size > 0 && facts.size > peer.size) {
     return misfit("5.3.4", `the message has ${facts.size} octets, the server takes ${peer.size}`);
   }
+  const late = timeMisfit(envelope.deliverBy, peer, options);
+  if (late !== undefined) return late;
   let { reversePath } = envelope;
   if (envelope.smtpUtf8 && !peer.smtpUtf8) {
     if (facts.eightBitHeader) return misfit("5.6.7", "the header is in UTF-8 and the server does not take SMTPUTF8");
@@ -46,6 +59,35 @@ export function fitMessage(envelope: Omit<Envelope, "recipients">, facts: Conten
   }
   const { body, via, convert } = bodyPlan(envelope.body, facts, peer);
   return { kind: "send", envelope: { ...envelope, reversePath, smtpUtf8: envelope.smtpUtf8 && peer.smtpUtf8, body }, via, convert };
+}
+
+/** Why the server will not hold it so (RFC 4865): it would send it at once, or refuse it. */
+export function holdMisfit(hold: HoldRequest | undefined, { futureRelease }: Capabilities): Misfit | undefined {
+  if (hold === undefined) return undefined;
+  if (futureRelease === undefined) return misfit("5.3.3", "the message is to be held and the server does not offer FUTURERELEASE");
+  if (hold.kind === "for" && hold.seconds > futureRelease.seconds)
+    return misfit(
+      "5.5.4",
+      `the message is to be held for ${hold.seconds} seconds, the server does so for ${futureRelease.seconds} at most`,
+    );
+  if (hold.kind === "until" && hold.at > futureRelease.until)
+    return misfit(
+      "5.5.4",
+      `the message is to be held until ${formatDateTime(hold.at)}, the server does so until ${formatDateTime(futureRelease.until)} at most`,
+    );
+  return undefined;
+}
+
+/** RFC 2852 4.1.4. With mode N it goes on in any case: where BY is not known its sender hears that (relay/judge.ts). */
+function timeMisfit(deliverBy: DeliverBy | undefined, peer: Capabilities, { now, final = false }: FitOptions): Misfit | undefined {
+  if (deliverBy === undefined || deliverBy.mode === "notify") return undefined;
+  const left = secondsLeft(deliverBy.at, now);
+  if (now >= deliverBy.at) return misfit("5.4.7", "the time is over by which it had to be delivered");
+  if (final && peer.deliverBy === undefined) return undefined;
+  if (peer.deliverBy === undefined)
+    return misfit("5.4.7", "it must be delivered by a certain time or come back, and the server does not offer DELIVERBY");
+  if (left >= Math.max(1, peer.deliverBy)) return undefined;
+  return misfit("5.4.7", `${left} seconds are left to deliver it, and the server asks for at least ${Math.max(1, peer.deliverBy)}`);
 }
 
 type BodyPlan = { readonly body: BodyType; readonly via: "DATA" | "BDAT"; readonly convert: "7bit" | "8bit" | undefined };

@@ -14,6 +14,7 @@ import type { Accepted, AddressInputs, Draft, RawDraft } from "../message/draft.
 import type { DraftContent } from "../message/draft-content.ts";
 import { contentFacts } from "../message/facts.ts";
 import { domainOfAddress } from "./client-input.ts";
+import { readTransfer, type Transfer, type TransferInput } from "./transfer-input.ts";
 
 /** RFC 3461: asks the servers on the way to report. */
 export interface DsnInput {
@@ -25,12 +26,13 @@ export interface DsnInput {
 }
 
 /** A draft, or a message that is there already. */
-export type ClientMessage = (Draft | RawDraft) & { readonly dsn?: DsnInput };
+export type ClientMessage = (Draft | RawDraft) & { readonly dsn?: DsnInput } & TransferInput;
 
 export interface MadeMessage {
   readonly from: Mailbox | null;
   readonly to: readonly Mailbox[];
   readonly dsn: DsnInput | undefined;
+  readonly transfer: Transfer;
   /** With its angle brackets; "" where there is none. */
   readonly messageId: string;
   /** It can be written again for another attempt: no stream in it is used up. */
@@ -47,11 +49,12 @@ export interface Written {
 /** A third of the client's code: who goes step by step with a message of their own has no need of it. */
 let composer: Promise<typeof import("../message/compose.ts")> | undefined;
 
-/** `accept`: what the server is thought to take. Rejects with a ComposeError. */
+/** `accept`: what the server is thought to take. Rejects with a ComposeError, or a TypeError for times and a priority that make no sense. */
 export async function messageFor(message: ClientMessage, accept: Accepted = {}): Promise<MadeMessage> {
   composer ??= import("../message/compose.ts");
   const { compose } = await composer;
   const now = Date.now();
+  const transfer = readTransfer(message, now);
   const options: ComposeOptions = {
     now,
     offset: -new Date(now).getTimezoneOffset(),
@@ -70,6 +73,7 @@ export async function messageFor(message: ClientMessage, accept: Accepted = {}):
     from,
     to,
     dsn: message.dsn,
+    transfer,
     messageId: messageId === undefined ? "" : `<${messageId}>`,
     replayable,
     write: (wanted) => {

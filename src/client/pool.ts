@@ -5,7 +5,7 @@
  * 1. At most `maxConnections` at a time; who finds none free waits in line.
  * 2. A free connection is taken before one is opened: the one used last, as it is the least likely to have been closed.
  * 3. One that was idle for longer than `probeAfter` is asked (RSET) before it is used; one that was idle for `idleTimeout`, or served
- *    `maxMessages`, is ended by QUIT.
+ *    `maxMessages` or all that its server takes in a session (LIMITS), is ended by QUIT.
  * 4. A connection that cannot be had is told to the one it was opened for; those in line try for themselves.
  */
 import type { Clock } from "../util/clock.ts";
@@ -89,7 +89,7 @@ export class Pool {
 
   give({ connection, used }: Lease): void {
     const lease = { connection, used: used + 1 };
-    if (!connection.idle || lease.used >= this.#options.maxMessages) {
+    if (!connection.idle || lease.used >= this.#options.maxMessages || connection.allowance.spent) {
       this.#end(lease);
       return this.#serveNext();
     }

@@ -32,6 +32,7 @@ export { SmtpClient } from "./smtp-client.ts";
 export type { Refused, SendMailOptions, SmtpClientOptions, TlsSettings } from "./smtp-client-options.ts";
 export { SmtpConnection } from "./smtp-connection.ts";
 export { formatTranscriptLine, Transcript, type TranscriptLine } from "./transcript.ts";
+export type { DeliverByInput, TransferInput } from "./transfer-input.ts";
 export { type Sender, type SendOptions, Transport } from "./transport.ts";
 export type { TransportOptions } from "./transport-options.ts";
 export { parseTransportUrl } from "./transport-url.ts";

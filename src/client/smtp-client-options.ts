@@ -3,6 +3,7 @@ import type { Reply } from "../mail/reply.ts";
 import type { Dial } from "../util/byte-stream.ts";
 import type { Timeouts } from "./connection-options.ts";
 import type { TranscriptLine } from "./transcript.ts";
+import type { TransferInput } from "./transfer-input.ts";
 
 export interface TlsSettings {
   /** The name that the certificate must bear; the host where absent. */
@@ -39,7 +40,7 @@ export interface SmtpClientOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface SendMailOptions {
+export interface SendMailOptions extends TransferInput {
   /** Parameters of MAIL, such as "RET=HDRS" or "SMTPUTF8". */
   readonly mailOptions?: readonly string[];
   /** Parameters of each RCPT, such as "NOTIFY=NEVER". */

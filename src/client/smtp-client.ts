@@ -14,10 +14,11 @@ import { isPositive, type Reply } from "../mail/reply.ts";
 import { contentFacts } from "../message/facts.ts";
 import type { Capabilities } from "../protocol/capabilities.ts";
 import { type ClientState, clientStates } from "../protocol/client-states.ts";
-import { mailCommand, rcptCommand } from "../protocol/envelope-commands.ts";
+import { holdParameter, mailCommand, rcptCommand } from "../protocol/envelope-commands.ts";
 import type { RecipientResult } from "../protocol/recipient-result.ts";
 import type { ClientMechanism } from "../protocol/sasl/mechanism.ts";
 import type { TlsFacts } from "../util/byte-stream.ts";
+import { ofSeveral } from "./attempt-result.ts";
 import { bytesOfMessage, hasSmtpUtf8, parsePath, parseRecipient } from "./client-input.ts";
 import type { Timeouts } from "./connection-options.ts";
 import type { Credentials } from "./credentials.ts";
@@ -31,7 +32,7 @@ import {
   type SmtpError,
   TlsError,
 } from "./error.ts";
-import { fitMessage } from "./fit.ts";
+import { fitMessage, holdMisfit } from "./fit.ts";
 import { type ClientMessage, messageFor, type Written } from "./message-input.ts";
 import { LMTP_PORT, SMTP_PORT, SMTPS_PORT } from "./ports.ts";
 import { failureOf } from "./send-failure.ts";
@@ -39,6 +40,7 @@ import type { Refused, SendMailOptions, SmtpClientOptions } from "./smtp-client-
 import { SmtpConnection } from "./smtp-connection.ts";
 import { acceptedBy } from "./transact.ts";
 import { Transcript } from "./transcript.ts";
+import { readTransfer, type Transfer, transferInputOf } from "./transfer-input.ts";
 
 export class SmtpClient implements AsyncDisposable {
   readonly #options: SmtpClientOptions;
@@ -298,7 +300,8 @@ export class SmtpClient implements AsyncDisposable {
     const addresses = typeof to === "string" ? [to] : to;
     const recipients = addresses.map((address) => ({ mailbox: parseRecipient(address) }));
     await this.ehloOrHeloIfNeeded();
-    return this.#transact(parsePath(from), recipients, addresses, writtenAs(message), options);
+    const transfer = readTransfer(options, Date.now());
+    return this.#transact(parsePath(from), recipients, addresses, { ...writtenAs(message), transfer, replayable: true }, options);
   }
 
   /**
@@ -311,37 +314,61 @@ export class SmtpClient implements AsyncDisposable {
     to?: string | readonly string[],
     options: SendMailOptions = {},
   ): Promise<Refused> {
-    const made = await messageFor(message, this.#connection === undefined ? {} : acceptedBy(this.#connection.capabilities));
+    const made = await messageFor(
+      { ...message, ...transferInputOf(options) },
+      this.#connection === undefined ? {} : acceptedBy(this.#connection.capabilities),
+    );
     await this.ehloOrHeloIfNeeded();
     const mailboxes = to === undefined ? made.to : (typeof to === "string" ? [to] : to).map(parseRecipient);
     const sender = from === undefined ? made.from : parsePath(from);
     const recipients = mailboxes.map((mailbox) => ({ mailbox }));
-    return this.#transact(sender, recipients, mailboxes.map(formatMailbox), made.write(acceptedBy(this.#offered)), options);
+    const written = { ...made.write(acceptedBy(this.#offered)), transfer: made.transfer, replayable: made.replayable };
+    return this.#transact(sender, recipients, mailboxes.map(formatMailbox), written, options);
   }
 
   async #transact(
     from: Mailbox | null,
     recipients: readonly Recipient[],
     names: readonly string[],
-    written: Written,
+    written: Outgoing,
     { mailOptions = [], rcptOptions, progress }: SendMailOptions,
   ): Promise<Refused> {
     if (recipients.length === 0) throw new TypeError("no recipient was given");
-    const fitted = await this.#fit(from, recipients, written, this.#smtpUtf8(mailOptions));
-    const results = await this.#live().send(fitted.envelope, fitted.content, {
-      via: fitted.via,
-      mailParameters: withoutUtf8(mailOptions),
+    const { hold } = written.transfer;
+    const turns = this.#turns(recipients, written.replayable);
+    const { envelope, content, via } = await this.#fit(from, recipients, written, this.#smtpUtf8(mailOptions));
+    const how = {
+      via,
+      mailParameters: [...withoutUtf8(mailOptions), ...(hold === undefined ? [] : [holdParameter(hold)])],
       ...(rcptOptions === undefined ? {} : { rcptParameters: rcptOptions }),
       ...(progress === undefined ? {} : { progress }),
-    });
-    return this.#settle(from, names, results);
+    };
+    const results = new Array<RecipientResult>(recipients.length);
+    for (const turn of turns) {
+      const these = turn.map((i) => envelope.recipients[i] as Recipient);
+      const sent = await this.#live().send({ ...envelope, recipients: these }, content, how);
+      for (const [i, place] of turn.entries()) results[place] = sent[i] as RecipientResult;
+    }
+    return this.#settle(from, names, turns.length === 1 ? results : ofSeveral(results));
+  }
+
+  /** The transactions that the server's LIMITS make of it (RFC 9422). Throws a NotSupportedError where this connection cannot carry them. */
+  #turns(recipients: readonly Recipient[], replayable: boolean): readonly (readonly number[])[] {
+    const turns = this.#live().allowance.plan(recipients.map(({ mailbox }) => mailbox));
+    if (turns === undefined)
+      throw this.#notSupported("mail", "the server takes no more than this in one connection (LIMITS): connect again");
+    if (turns.length > 1 && !replayable)
+      throw this.#notSupported("mail", "the server takes fewer recipients at a time (LIMITS), and the message can be read only once");
+    return turns;
   }
 
   /** The message as this server can take it. */
-  async #fit(from: Mailbox | null, recipients: readonly Recipient[], { content, facts }: Written, asked: boolean) {
+  async #fit(from: Mailbox | null, recipients: readonly Recipient[], { content, facts, transfer }: Outgoing, asked: boolean) {
     const addresses = [...(from === null ? [] : [from]), ...recipients.map(({ mailbox }) => mailbox)];
     const smtpUtf8 = asked || facts.eightBitHeader || addresses.some(({ localPart }) => !isAsciiText(localPart));
-    const fit = fitMessage({ reversePath: from, body: facts.eightBit ? "8BITMIME" : "7BIT", smtpUtf8 }, facts, this.#offered);
+    const body = facts.eightBit ? "8BITMIME" : "7BIT";
+    const asking = { reversePath: from, body, smtpUtf8, ...transfer.extras } as const;
+    const fit = holdMisfit(transfer.hold, this.#offered) ?? fitMessage(asking, facts, this.#offered, { now: this.#live().now });
     if (fit.kind === "misfit") throw this.#notSupported("mail", fit.text);
     if (smtpUtf8 && !this.#offered.smtpUtf8 && addresses.some(({ localPart }) => !isAsciiText(localPart))) {
       throw this.#notSupported("mail", "an address is in UTF-8 and the server does not take SMTPUTF8");
@@ -432,6 +459,11 @@ export class SmtpClient implements AsyncDisposable {
     if (result.kind === "unknown") return new OutcomeUnknownError(this.#place, { state, why, lasting: "unknown", about: "connection" });
     return new DisconnectedError(this.#place, { state, why, lasting: "temporary", about: "connection" });
   }
+}
+
+interface Outgoing extends Written {
+  readonly transfer: Transfer;
+  readonly replayable: boolean;
 }
 
 function writtenAs(message: string | Uint8Array): Written {

@@ -19,6 +19,7 @@ import type { ClientQuestion } from "../protocol/sasl/question.ts";
 import type { ClientStream, ClientTls, StreamHandler, TlsFacts } from "../util/byte-stream.ts";
 import { type Clock, systemClock } from "../util/clock.ts";
 import { Fifo } from "../util/fifo.ts";
+import { Allowance } from "./allowance.ts";
 import type { ConnectionOptions, SendHow, TlsMode } from "./connection-options.ts";
 import { ContentPump } from "./content-pump.ts";
 import { type Credentials, sessionCredentials } from "./credentials.ts";
@@ -42,6 +43,7 @@ export class SmtpConnection implements StreamHandler {
   readonly #options: ConnectionOptions;
   readonly #clock: Clock;
   readonly #session: ClientSession;
+  readonly #allowance = new Allowance(() => this.capabilities.limits);
   #stream!: ClientStream;
   #opening: Waiter<void> | undefined;
   #sending: Sending | undefined;
@@ -101,6 +103,16 @@ export class SmtpConnection implements StreamHandler {
     return this.#session.capabilities;
   }
 
+  /** The time by which `send` counts what is left of BY. */
+  get now(): number {
+    return this.#clock.now();
+  }
+
+  /** What its server's LIMITS leave of the session. */
+  get allowance(): Allowance {
+    return this.#allowance;
+  }
+
   get tls(): TlsFacts | undefined {
     return this.#stream.tls;
   }
@@ -136,7 +148,9 @@ export class SmtpConnection implements StreamHandler {
         return resolve(envelope.recipients.map(() => ({ kind: "lost", why, state: "idle" })));
       }
       const { via = "DATA", progress = () => {}, mayEnd = () => true, ...parameters } = how;
-      this.#session.begin(envelope, { via, ...(content.size === undefined ? {} : { size: content.size }), ...parameters });
+      const size = content.size === undefined ? {} : { size: content.size };
+      this.#session.begin(envelope, { via, now: this.#clock.now(), ...size, ...parameters });
+      this.#allowance.count(envelope.recipients);
       this.#sending = { content, progress, mayEnd, waiter: { resolve, reject } };
       this.#pump();
     });

@@ -12,10 +12,12 @@ import { formatMailbox, type Mailbox } from "../mail/mailbox.ts";
 import type { Accepted } from "../message/draft.ts";
 import { type DraftContent, sizedContent } from "../message/draft-content.ts";
 import type { Capabilities } from "../protocol/capabilities.ts";
+import { holdParameter } from "../protocol/envelope-commands.ts";
+import type { HoldRequest } from "../protocol/parameters.ts";
 import { isAscii } from "../util/bytes.ts";
 import type { AttemptResult } from "./attempt-result.ts";
 import { NotSupportedError } from "./error.ts";
-import { type Fit, fitMessage, fitRecipient, type Misfit } from "./fit.ts";
+import { type Fit, fitMessage, fitRecipient, holdMisfit, type Misfit } from "./fit.ts";
 import type { MadeMessage, Written } from "./message-input.ts";
 import type { SmtpConnection } from "./smtp-connection.ts";
 import type { TransportOptions } from "./transport-options.ts";
@@ -43,8 +45,9 @@ export async function transact(
   const { capabilities } = connection;
   const written = made.write(isPortable(how) ? {} : acceptedBy(capabilities));
   const needsUtf8 = written.facts.eightBitHeader || [...(made.from === null ? [] : [made.from]), ...to].some(isUtf8Local);
-  const asked = { reversePath: made.from, body: bodyOf(written.facts), smtpUtf8: needsUtf8, ...dsnOf(made) };
-  const fit = fitMessage(asked, written.facts, capabilities);
+  const asked = { reversePath: made.from, body: bodyOf(written.facts), smtpUtf8: needsUtf8, ...dsnOf(made), ...made.transfer.extras };
+  const { hold } = made.transfer;
+  const fit = holdMisfit(hold, capabilities) ?? fitMessage(asked, written.facts, capabilities, { now: connection.now });
   if (fit.kind === "misfit") return { results: to.map(() => misfit(connection, fit)) };
   const recipients = to.map((mailbox) => fitRecipient({ mailbox, ...notifyOf(made, mailbox) }, fit.envelope.smtpUtf8));
   const sendable = recipients.filter((recipient): recipient is Recipient => !isMisfit(recipient));
@@ -52,7 +55,7 @@ export async function transact(
   const content = await contentFor(written, fit, connection);
   if (content instanceof NotSupportedError) return { results: to.map(() => ({ kind: "failed", error: content })) };
   const signed = how.sign === undefined ? content : await how.sign(sizedContent(content));
-  const results = await send(connection, { ...fit.envelope, recipients: sendable }, signed, fit.via, options);
+  const results = await send(connection, { ...fit.envelope, recipients: sendable }, signed, { via: fit.via, hold }, options);
   let next = 0;
   return {
     results: recipients.map((each) => (isMisfit(each) ? misfit(connection, each) : (results[next++] as AttemptResult))),
@@ -64,14 +67,18 @@ async function send(
   connection: SmtpConnection,
   envelope: Envelope,
   content: DraftContent,
-  via: "DATA" | "BDAT",
+  { via, hold }: { readonly via: "DATA" | "BDAT"; readonly hold: HoldRequest | undefined },
   { signal, progress }: TransactOptions,
 ): Promise<readonly AttemptResult[]> {
   const stop = (): void => connection.destroy();
   signal?.addEventListener("abort", stop, { once: true });
   try {
     // BDAT saves the dots, but it needs the size, and DATA goes in one flight with MAIL and RCPT.
-    return await connection.send(envelope, content, { via, ...(progress === undefined ? {} : { progress }) });
+    return await connection.send(envelope, content, {
+      via,
+      ...(hold === undefined ? {} : { mailParameters: [holdParameter(hold)] }),
+      ...(progress === undefined ? {} : { progress }),
+    });
   } finally {
     signal?.removeEventListener("abort", stop);
   }

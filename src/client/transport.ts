@@ -6,7 +6,8 @@
  * 2. `send` gives a result where at least one recipient was taken, and rejects where none was; each recipient has its own report.
  * 3. Tried again is what is temporary and certain; never a message whose outcome is unknown.
  * 4. A reused connection that turns out dead before the content was complete does not count as an attempt.
- * 5. Every connection ends with QUIT, unless it is broken.
+ * 5. What a server's LIMITS (RFC 9422) do not let through in one transaction or one connection goes in several.
+ * 6. Every connection ends with QUIT, unless it is broken.
  */
 import type { Mailbox } from "../mail/mailbox.ts";
 import { formatMailbox } from "../mail/mailbox.ts";
@@ -14,7 +15,7 @@ import type { Accepted } from "../message/draft.ts";
 import { type Clock, systemClock } from "../util/clock.ts";
 import { type AttemptResult, isWorthAnotherTry, reportOf } from "./attempt-result.ts";
 import { cachedToken } from "./credentials.ts";
-import { SmtpError } from "./error.ts";
+import { NotSupportedError, SmtpError } from "./error.ts";
 import { type ClientMessage, type MadeMessage, messageFor } from "./message-input.ts";
 import type { Lease, Pool } from "./pool.ts";
 import { RateLimit } from "./rate-limit.ts";
@@ -22,6 +23,7 @@ import { defaultRetry, noRetry, type RetryOptions, retryDelay } from "./retry.ts
 import { type Route, Routes } from "./routes.ts";
 import { failureOf } from "./send-failure.ts";
 import type { RecipientReport, SendResult } from "./send-result.ts";
+import type { SmtpConnection } from "./smtp-connection.ts";
 import { acceptedBy, isPortable, transact } from "./transact.ts";
 import type { TransportOptions } from "./transport-options.ts";
 
@@ -42,6 +44,11 @@ interface Attempted {
   readonly host: string;
   readonly results: readonly AttemptResult[];
   readonly size?: number;
+}
+
+/** What a transaction came to, for those that it took, by their places. */
+interface Turn extends Attempted {
+  readonly taken: readonly number[];
 }
 
 interface Settled {
@@ -183,20 +190,46 @@ export class Transport implements Sender {
   /** One attempt; a connection that cannot be had is each recipient's result. */
   async #attempt(route: Route, made: MadeMessage, indices: readonly number[], options: SendOptions): Promise<Attempted> {
     const to = indices.map((index) => made.to[index] as Mailbox);
+    const results = new Array<AttemptResult>(to.length);
+    let host = "";
+    let size: number | undefined;
+    // As many transactions as the server's LIMITS make of it; one, as a rule.
+    for (let left = [...to.keys()]; left.length > 0; ) {
+      const turn = await this.#turn(
+        route,
+        made,
+        left.map((i) => to[i] as Mailbox),
+        options,
+      );
+      host = turn.host;
+      size = turn.size ?? size;
+      for (const [i, place] of turn.taken.entries()) results[left[place] as number] = turn.results[i] as AttemptResult;
+      const gone = new Set(turn.taken);
+      left = left.filter((_, place) => !gone.has(place));
+    }
+    return { host, results, ...(size === undefined ? {} : { size }) };
+  }
+
+  /** One transaction, for as many of these as one takes. */
+  async #turn(route: Route, made: MadeMessage, to: readonly Mailbox[], options: SendOptions): Promise<Turn> {
     for (let fresh = false; ; fresh = true) {
       let lease: Lease;
       try {
         lease = await takeUnlessAborted(route.pool, fresh, options.signal);
       } catch (error) {
         if (!(error instanceof SmtpError)) throw error;
-        return { host: error.host, results: to.map(() => ({ kind: "failed", error })) };
+        return { host: error.host, results: to.map(() => ({ kind: "failed", error })), taken: [...to.keys()] };
       }
       const { connection, used } = lease;
       if (!this.#portable) this.#accept = acceptedBy(connection.capabilities);
       try {
-        const { results, size } = await transact(connection, made, to, this.#options, options);
+        const taken = connection.allowance.next(to);
+        if (taken.length === 0 && used > 0) continue;
+        if (taken.length < to.length && !made.replayable) return { ...readOnce(connection, to.length), taken: [...to.keys()] };
+        const these = taken.map((place) => to[place] as Mailbox);
+        const { results, size } = await transact(connection, made, these, this.#options, options);
         const dead = used > 0 && results.every((result) => result.kind === "lost" && result.state !== "content");
-        if (!dead || options.signal?.aborted) return { host: connection.place, results, ...(size === undefined ? {} : { size }) };
+        if (!dead || options.signal?.aborted) return { host: connection.place, results, taken, ...(size === undefined ? {} : { size }) };
       } finally {
         route.pool.give(lease);
       }
@@ -218,6 +251,13 @@ export class Transport implements Sender {
       signal?.addEventListener("abort", stop, { once: true });
     });
   }
+}
+
+/** LIMITS ask for several transactions, and what it is read from gives it only once. */
+function readOnce({ place }: SmtpConnection, recipients: number): Attempted {
+  const why = `the server takes fewer than ${recipients} recipients at a time (LIMITS), and the message can be read only once`;
+  const error = new NotSupportedError(place, { state: "mail", why, lasting: "permanent", about: "protocol" });
+  return { host: place, results: new Array<AttemptResult>(recipients).fill({ kind: "failed", error }) };
 }
 
 /** A connection, unless the caller gives up while it is waited for; it is then given back when it comes. */

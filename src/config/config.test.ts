@@ -119,8 +119,11 @@ max_age = "1h30m"
 retry = ["1m"]
 [limits]
 message_size = "50MB"
+deliver_by = "1m30s"
 [submission]
 hide_client = true
+max_hold = "2d"
+max_priority = 9
 [leniency]
 loose_dots = true
 [[route]]
@@ -139,6 +142,7 @@ to = "smtp://MX.next.test"
     assert.equal(config.delivery.maxAge, 5_400_000);
     assert.equal(config.server.maxSize, 50_000_000);
     assert.equal(config.server.hideSubmitter, true);
+    assert.deepEqual([config.server.maxHold, config.server.maxPriority, config.server.minDeliverBy], [172_800_000, 9, 90]);
     assert.equal(config.server.leniencies.looseDots, true);
     assert.deepEqual(config.routes, [
       { domain: { kind: "exact", domain: "xn--bcher-kva.test" }, to: { kind: "mx" } },

@@ -298,6 +298,9 @@ function serverOptions({ limits, submission, smtp, leniency }: Tables, hostname:
     handshakeTimeout: limits.handshake_timeout,
     greetingDelay: smtp.greeting_delay,
     hideSubmitter: submission.hide_client,
+    maxHold: submission.max_hold,
+    maxPriority: submission.max_priority,
+    minDeliverBy: Math.ceil(limits.deliver_by / 1000),
     bareLineEnds: { submission: submission.bare_line_ends, smtp: smtp.bare_line_ends },
     leniencies: { spaceBeforePath: leniency.space_before_path, noBrackets: leniency.no_brackets, looseDots: leniency.loose_dots },
   };

@@ -189,6 +189,12 @@ export const tables = {
         .describe(
           "A From that is not the account's own address: refuse the message, put the sender's own address in its place (answers still go to the one that was there), or let it pass.",
         ),
+      max_hold: duration
+        .prefault("30d")
+        .describe("How long an account may have a message held until it goes out (FUTURERELEASE). `0s`: it is not offered."),
+      max_priority: whole(0, 9)
+        .prefault(4)
+        .describe("The highest priority (MT-PRIORITY) that an account gets; a higher one is lowered. 0 is what everybody has."),
       bare_line_ends: bareLineEnds
         .prefault("convert")
         .describe("A CR or LF alone in content: refuse the message, turn it into CRLF, or keep it (only BDAT can send such content on)."),
@@ -255,6 +261,9 @@ export const tables = {
     .strictObject({
       message_size: size.prefault(35_882_577).describe("Octets of a message's content; announced as SIZE."),
       recipients: whole(1, 100_000).prefault(1000).describe("Recipients of one transaction; RFC 5321 4.5.3.1.8 asks for at least 100."),
+      deliver_by: duration
+        .prefault("0s")
+        .describe("The shortest time within which a message may have to be delivered or returned (DELIVERBY with mode R). `0s`: any."),
       received: whole(1, 10_000).prefault(100).describe("Received lines of a message; more is taken for a loop."),
       connections: whole(1, 1_000_000).prefault(10_000).describe("Connections at once."),
       connections_per_address: whole(1, 1_000_000).prefault(200).describe("Connections at once from one address (IPv6: from one /64)."),

@@ -235,6 +235,24 @@ describe("an attempt", () => {
     assert.equal(messages, 3);
   });
 
+  it("keeps to LIMITS of the server (RFC 9422): recipients of a message, and messages of a session", async (t) => {
+    const server = await scripted(t, (line, socket) =>
+      line.startsWith("EHLO") ? "250-mx.test\r\n250 LIMITS RCPTMAX=2 MAILMAX=2" : polite(line, socket),
+    );
+    const { delivery } = deliverer(t, server.port, { initialConnections: 1, maxConnections: 1 });
+    const three = await attempt(delivery, message(["a", "b", "c"]));
+    assert.deepEqual(Object.values(three).map(brief), ["relayed", "relayed", "relayed"]);
+    assert.deepEqual([server.connections(), server.dots()], [1, 2]);
+    assert.equal(brief((await attempt(delivery, message(["d"]))).d), "relayed");
+    assert.equal(server.connections(), 2);
+    // The second session has one message left: two of these, and the others are due in another session.
+    const five = await attempt(delivery, message(["e", "f", "g", "h", "i"]));
+    assert.deepEqual(
+      Object.values(five).map((one) => (one.action === "delayed" && one.untried !== undefined ? "untried" : one.action)),
+      ["relayed", "relayed", "untried", "untried", "untried"],
+    );
+  });
+
   it("converts declared 8-bit content for a next hop without 8BITMIME, and leaves undeclared as it came", async (t) => {
     const text =
       "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nGr\u00fc\u00dfe\r\n";

@@ -27,8 +27,6 @@ export interface Link<Job> {
   readonly at: RemoteHost;
   /** Another message can go through it. */
   readonly usable: boolean;
-  /** Messages that its server takes in one session (RFC 9422); absent: it does not say. */
-  readonly maxMessages?: number;
   /** Sends the job's message and settles it, but for `dead`. */
   send(job: Job, reused: boolean): Promise<Sent>;
   quit(): Promise<void>;
@@ -184,7 +182,7 @@ export class Destination<Job> implements PaceMember {
     for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) {
       idle.off();
       if (idle.link.usable) return idle;
-      this.#options.pace.leave();
+      this.#letGo(idle.link);
     }
     return undefined;
   }
@@ -198,8 +196,8 @@ export class Destination<Job> implements PaceMember {
         this.#handBack(job);
         break;
       }
-      if (link === undefined || !link.usable || used >= this.#most(link)) {
-        if (link?.usable) void link.quit();
+      if (link === undefined || !link.usable || used >= this.#options.maxMessagesPerConnection) {
+        void link?.quit();
         link = await this.#connect(job);
         used = 0;
         if (link === undefined) break;
@@ -224,10 +222,6 @@ export class Destination<Job> implements PaceMember {
     if (this.#stopped) this.#options.settle(job, untried("4.3.2", "the server stops", this.#options.clock.now()));
     else if (this.#closed !== undefined && this.#closed.until - this.#options.clock.now() > PATIENCE_MS) this.#putOff(job, this.#closed);
     else this.#waiting.unshift(job);
-  }
-
-  #most(link: Link<Job>): number {
-    return Math.min(this.#options.maxMessagesPerConnection, link.maxMessages ?? Number.POSITIVE_INFINITY);
   }
 
   #sent(job: Job, link: Link<Job>, sent: Sent): void {
@@ -303,8 +297,9 @@ export class Destination<Job> implements PaceMember {
   }
 
   #leaveLane(link: Link<Job> | undefined, used: number): void {
-    if (!link?.usable) return this.#options.pace.leave();
-    if (this.#stopped || used >= this.#most(link) || this.#options.pace.isWantedByOthers(this)) return this.#letGo(link);
+    if (link === undefined) return this.#options.pace.leave();
+    const { pace, maxMessagesPerConnection } = this.#options;
+    if (!link.usable || this.#stopped || used >= maxMessagesPerConnection || pace.isWantedByOthers(this)) return this.#letGo(link);
     const off = this.#options.clock.after(this.#options.keepIdle, () => {
       this.#idle = this.#idle.filter((idle) => idle.link !== link);
       this.#letGo(link);

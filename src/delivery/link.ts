@@ -14,14 +14,15 @@ import { SmtpConnection } from "../client/smtp-connection.ts";
 import type { Content } from "../mail/content.ts";
 import type { Recipient } from "../mail/envelope.ts";
 import type { QueuedMessage, QueuedRecipient } from "../mail/message.ts";
-import { isUnfinished, type Outcome, type RemoteHost } from "../mail/outcome.ts";
+import { describeHost, type Outcome, type RemoteHost } from "../mail/outcome.ts";
+import { isTemporary } from "../mail/reply.ts";
 import type { RecipientResult } from "../protocol/client-session.ts";
 import type { Dial } from "../util/byte-stream.ts";
 import type { Clock } from "../util/clock.ts";
 import type { Link, Sent } from "./destination.ts";
 import type { TargetHost } from "./hosts.ts";
 import type { DeliveryOptions } from "./options.ts";
-import { delayedHere, failedHere, outcomeOf } from "./outcomes.ts";
+import { delayedHere, failedHere, outcomeOf, untried } from "./outcomes.ts";
 import { raceTo } from "./race.ts";
 import type { RemoteHop } from "./site.ts";
 
@@ -112,6 +113,16 @@ async function open(connection: ConnectionOptions, at: () => RemoteHost, { onClo
   return new HostLink(opened, at(), { final: connection.protocol === "lmtp", holds });
 }
 
+type Fitting = Extract<Fit, { kind: "send" }>;
+
+/** What one transaction came to. */
+interface Transacted {
+  readonly outcomes: readonly Outcome[];
+  /** The connection was lost before the server had all of it. */
+  readonly lost: boolean;
+  readonly trouble: boolean;
+}
+
 export class HostLink implements Link<Job> {
   readonly at: RemoteHost;
   readonly #connection: SmtpConnection;
@@ -128,7 +139,7 @@ export class HostLink implements Link<Job> {
   }
 
   get usable(): boolean {
-    return this.#connection.idle;
+    return this.#connection.idle && !this.#connection.allowance.spent;
   }
 
   /** What the server calls itself in its reply to EHLO. */
@@ -139,7 +150,7 @@ export class HostLink implements Link<Job> {
   async send(job: Job, reused: boolean): Promise<Sent> {
     const { capabilities } = this.#connection;
     const { message } = job;
-    const fit = fitMessage(message.envelope, message.facts, capabilities);
+    const fit = fitMessage(message.envelope, message.facts, capabilities, { now: this.#connection.now, final: this.#final });
     if (fit.kind === "misfit") return settleAll(job, failedHere(fit.status, fit.text));
     let content: Content = message.content;
     if (fit.convert !== undefined) {
@@ -148,30 +159,51 @@ export class HostLink implements Link<Job> {
         return settleAll(job, failedHere("5.6.3", `the next hop does not take this content, and it cannot be converted: ${converted.why}`));
       content = converted.content;
     }
-    return this.#transact(job, content, fit, reused);
+    return this.#sendAll(job, content, fit, reused);
   }
 
-  async #transact(job: Job, content: Content, fit: Extract<Fit, { kind: "send" }>, reused: boolean): Promise<Sent> {
+  /** In as many transactions as the server's LIMITS want (RFC 9422); who does not fit this session waits for another. */
+  async #sendAll(job: Job, content: Content, fit: Fitting, reused: boolean): Promise<Sent> {
+    const outcomes: Outcome[] = [];
+    let left = [...job.recipients.keys()];
+    let sent: Sent = "done";
+    while (left.length > 0 && sent === "done") {
+      const all = left.map((i) => job.recipients[i] as QueuedRecipient);
+      const places = this.#connection.allowance.next(all.map(({ mailbox }) => mailbox));
+      if (places.length === 0) break;
+      const part = places.map((place) => all[place] as QueuedRecipient);
+      const done = await this.#transact(job.message, part, content, fit);
+      if (reused && outcomes.length === 0 && done.lost) return "dead";
+      for (const [k, place] of places.entries()) outcomes[left[place] as number] = done.outcomes[k] as Outcome;
+      const gone = new Set(places);
+      left = left.filter((_, place) => !gone.has(place));
+      sent = done.trouble ? "trouble" : "done";
+    }
+    for (const i of left) outcomes[i] = untried("4.5.3", `${describeHost(this.at)} takes no more in one session`, this.#connection.now);
+    job.settle(outcomes);
+    return sent;
+  }
+
+  async #transact(message: QueuedMessage, to: readonly QueuedRecipient[], content: Content, fit: Fitting): Promise<Transacted> {
     const { capabilities } = this.#connection;
-    const prepared = job.recipients.map((recipient) => fitRecipient(recipient, fit.envelope.smtpUtf8));
+    const prepared = to.map((recipient) => fitRecipient(recipient, fit.envelope.smtpUtf8));
     const sendable = prepared.filter((recipient): recipient is Recipient => !isMisfit(recipient));
-    const mayEnd = (): boolean => this.#holds(job.message, job.recipients);
+    const mayEnd = (): boolean => this.#holds(message, to);
     let results: readonly RecipientResult[] = [];
     try {
       if (sendable.length > 0)
         results = await this.#connection.send({ ...fit.envelope, recipients: sendable }, content, { via: fit.via, mayEnd });
     } catch (error) {
-      return settleAll(job, delayedHere("4.3.0", error instanceof Error ? error.message : String(error), "message"));
+      const outcome = delayedHere("4.3.0", error instanceof Error ? error.message : String(error), "message");
+      return { outcomes: to.map(() => outcome), lost: false, trouble: false };
     }
-    if (reused && results.length > 0 && results.every((result) => result.kind === "lost")) return "dead";
     let next = 0;
+    const terms = { dsn: capabilities.dsn, final: this.#final, deliverBy: capabilities.deliverBy !== undefined };
     const outcomes = prepared.map((each) =>
-      isMisfit(each)
-        ? failedHere(each.status, each.text, "recipient")
-        : outcomeOf(results[next++] as RecipientResult, this.at, { dsn: capabilities.dsn, final: this.#final }),
+      isMisfit(each) ? failedHere(each.status, each.text, "recipient") : outcomeOf(results[next++] as RecipientResult, this.at, terms),
     );
-    job.settle(outcomes);
-    return results.some((result, i) => isTrouble(result, outcomes[i])) ? "trouble" : "done";
+    const lost = results.length > 0 && results.every((result) => result.kind === "lost");
+    return { outcomes, lost, trouble: results.some((result) => isTrouble(result)) };
   }
 
   quit(): Promise<void> {
@@ -189,8 +221,7 @@ function settleAll(job: Job, outcome: Outcome): Sent {
 }
 
 /** The server hung up, or wants no more mail for now; what it says at RCPT (450 4.7.1, greylisting) concerns that recipient alone. */
-function isTrouble(result: RecipientResult, outcome: Outcome | undefined): boolean {
-  if (result.kind === "lost" || result.kind === "unknown") return true;
-  if (outcome === undefined || !isUnfinished(outcome) || outcome.action !== "delayed") return false;
-  return outcome.scope === "host" || (result.kind === "refused" && result.state === "mail");
+function isTrouble(result: RecipientResult): boolean {
+  if (result.kind !== "refused") return result.kind !== "accepted";
+  return result.reply.code === 421 || (result.state === "mail" && isTemporary(result.reply));
 }

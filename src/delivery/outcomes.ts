@@ -20,16 +20,16 @@ const scopes: Partial<Readonly<Record<ClientState, Scope>>> = {
   rcpt: "recipient",
 };
 
-/** `dsn`: the next hop takes over the duty to report. `final`: what it has taken is in the mailbox. */
+/** `dsn`: the next hop takes over the duty to report. `final`: what it has taken is in the mailbox. `deliverBy`: it keeps to BY. */
 export function outcomeOf(
   result: RecipientResult,
   at: RemoteHost,
-  { dsn, final }: { readonly dsn: boolean; readonly final: boolean },
+  { dsn, final, deliverBy }: { readonly dsn: boolean; readonly final: boolean; readonly deliverBy: boolean },
 ): Outcome {
   switch (result.kind) {
     case "accepted":
       if (final) return { action: "delivered", at, reply: result.reply, final };
-      return { action: dsn ? "delivered" : "relayed", at, reply: result.reply };
+      return { action: dsn ? "delivered" : "relayed", at, reply: result.reply, ...(deliverBy ? { deliverBy } : {}) };
     case "refused":
       return refused(result.reply, result.state, at);
     case "lost":

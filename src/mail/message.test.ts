@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { memoryContent, readContent } from "./content.ts";
 import { formatReversePath } from "./envelope.ts";
-import { isMessageId, newMessageId } from "./message.ts";
+import { firstDue, isMessageId, newMessageId } from "./message.ts";
 import { describeHost, describeReason, isUnfinished } from "./outcome.ts";
 import { reply } from "./reply.ts";
 
@@ -28,6 +28,17 @@ test("what is no id", () => {
   for (const text of ["", "0".repeat(15), "0".repeat(17), "I".repeat(16), "u".repeat(16), `${"0".repeat(15)}/`, `${"0".repeat(16)}\n`]) {
     assert.equal(isMessageId(text), false, JSON.stringify(text));
   }
+});
+
+test("what falls due when: by arrival, the urgent ahead and the others behind; what is held never before its time", () => {
+  const due = (extras: { priority?: number; holdUntil?: number }) =>
+    firstDue({ arrived: 1_000_000_000, envelope: { reversePath: null, recipients: [], body: "7BIT", smtpUtf8: false, ...extras } });
+  assert.equal(due({}), 1_000_000_000);
+  assert.equal(due({ priority: 2 }), 1_000_000_000 - 120_000);
+  assert.equal(due({ priority: -1 }), 1_000_000_000 + 60_000);
+  assert.equal(due({ holdUntil: 1_000_000_001 }), 1_000_000_001);
+  assert.equal(due({ holdUntil: 1_000_000_001, priority: 9 }), 1_000_000_001);
+  assert.equal(due({ holdUntil: 1_000_000_000, priority: 1 }), 1_000_000_000 - 60_000);
 });
 
 test("content in memory is read as the chunks that it has", () => {

@@ -61,12 +61,21 @@ export interface QueuedMessage {
   readonly arrived: number;
 }
 
-/** A step of MT-PRIORITY above 0 counts as this much of waiting in the queue. */
+/** A step of MT-PRIORITY counts as this much of waiting in the queue. */
 const PRIORITY_STEP_MS = 60_000;
 
-/** When a new message falls due: at once, the urgent ahead of those that wait already; or when its sender asked for (RFC 4865). */
+/**
+ * When a new message that is not taken in hand at once falls due: the urgent ahead of those that wait already, the others behind those that
+ * come soon after. What is held falls due when its sender asked for and never earlier (RFC 4865), however urgent it is.
+ */
 export function firstDue({ arrived, envelope }: Pick<NewMessage, "arrived" | "envelope">): number {
-  return Math.max(arrived, envelope.holdUntil ?? 0) - Math.max(0, envelope.priority ?? 0) * PRIORITY_STEP_MS;
+  const { holdUntil = 0, priority = 0 } = envelope;
+  return isHeld({ arrived, envelope }) ? holdUntil : arrived - priority * PRIORITY_STEP_MS;
+}
+
+/** Its sender asked for it to be held. */
+export function isHeld({ arrived, envelope }: Pick<NewMessage, "arrived" | "envelope">): boolean {
+  return envelope.holdUntil !== undefined && envelope.holdUntil > arrived;
 }
 
 const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";

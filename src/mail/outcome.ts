@@ -34,10 +34,11 @@ export type Reason =
   | { readonly kind: "unknown"; readonly text: string; readonly at?: RemoteHost };
 
 export type Outcome =
-  /** `final`: into a mailbox, so that nobody after us will report it; else to a server that takes over the duty to report (RFC 3461). */
-  | { readonly action: "delivered"; readonly at: RemoteHost; readonly reply: Reply; readonly final?: true }
+  /** `final`: into a mailbox, so that nobody after us will report it; else to a server that takes over the duty to report (RFC 3461).
+   * `deliverBy`: it keeps to BY (RFC 2852). */
+  | { readonly action: "delivered"; readonly at: RemoteHost; readonly reply: Reply; readonly final?: true; readonly deliverBy?: true }
   /** Passed on to a host that gives no DSN. */
-  | { readonly action: "relayed"; readonly at: RemoteHost; readonly reply: Reply; readonly final?: never }
+  | { readonly action: "relayed"; readonly at: RemoteHost; readonly reply: Reply; readonly final?: never; readonly deliverBy?: true }
   | { readonly action: "expanded"; readonly to: readonly string[] }
   | { readonly action: "delayed"; readonly scope: Scope; readonly status: EnhancedStatus; readonly why: Reason; readonly untried?: Untried }
   | { readonly action: "failed"; readonly scope: Scope; readonly status: EnhancedStatus; readonly why: Reason; readonly untried?: never };

@@ -25,6 +25,8 @@ export interface ReportedRecipient {
   readonly outcome: Unfinished | Done;
   /** When it was last tried; absent where it never was. Milliseconds since 1970 UTC, as are all times here. */
   readonly attempted?: number;
+  /** Why its sender hears that it was passed on (RFC 2852): the next server does not keep to the time, or each step is told. */
+  readonly passedOn?: "untimed" | "traced";
   /** Until when it is tried, where the outcome is `delayed`. */
   readonly retryUntil?: number;
 }
@@ -36,6 +38,8 @@ export interface StatusOptions {
   readonly about: MessageId;
   readonly envelopeId?: string;
   readonly arrived: number;
+  /** By when its sender wanted it delivered (RFC 2852). */
+  readonly deliverBy?: number;
   readonly recipients: readonly ReportedRecipient[];
   readonly utf8: boolean;
 }
@@ -52,7 +56,9 @@ function messageFields(options: StatusOptions): string {
   if (options.envelopeId !== undefined) text += field("Original-Envelope-Id", options.envelopeId, options.utf8);
   text += field("Reporting-MTA", `dns; ${options.reportingMta}`, options.utf8);
   text += field("X-Postrider-Id", options.about, options.utf8);
-  return text + field("Arrival-Date", formatDate(options.arrived), options.utf8);
+  text += field("Arrival-Date", formatDate(options.arrived), options.utf8);
+  if (options.deliverBy !== undefined) text += field("Deliver-By-Date", formatDate(options.deliverBy), options.utf8); // RFC 2852 5
+  return text;
 }
 
 function recipientFields(reported: ReportedRecipient, utf8: boolean): string {

@@ -36,10 +36,22 @@ export function reportText(options: ReportTextOptions): string {
     options,
   );
   text += section(by("delivered"), "Your message was delivered to", "You asked to be told.", options);
-  text += section(by("relayed"), "Your message was handed on for", "The server that took it will not report any further.", options);
+  for (const [why, after] of passedOnTexts)
+    text += section(
+      by("relayed").filter(({ passedOn }) => passedOn === why),
+      "Your message was handed on for",
+      after,
+      options,
+    );
   const what = options.returned === "content" ? "The message itself is" : "The headers of your message are";
   return text + foldText(`Details for mail systems and the postmaster follow. ${what} attached.`, TEXT_WIDTH, "");
 }
+
+const passedOnTexts: readonly (readonly [ReportedRecipient["passedOn"], string])[] = [
+  [undefined, "The server that took it will not report any further."],
+  ["untimed", "The server that took it does not know the time by which you want it there."],
+  ["traced", "You asked to be told of each step."],
+];
 
 function section(recipients: readonly ReportedRecipient[], lead: string, after: string, options: ReportTextOptions): string {
   if (recipients.length === 0) return "";
@@ -98,6 +110,8 @@ function whatHappened(why: Reason): string {
 /** By subject and detail of RFC 3463; the class is the outcome's. */
 function advice(outcome: Unfinished, options: ReportTextOptions): string {
   if (outcome.action === "delayed") return "There is nothing for you to do now.";
+  if (outcome.status === "5.4.7" && outcome.why.kind === "local")
+    return "You wanted it back unless it is there in time. Please send it again with more time, or without a time.";
   return (
     adviceByStatus(outcome.status) ??
     `If you do not know what this means, send this report on to your postmaster, ${safeText(options.postmaster, true)}.`

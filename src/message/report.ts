@@ -36,6 +36,7 @@ export interface DeliveryReport {
   readonly about: MessageId;
   readonly arrived: number;
   readonly envelopeId?: string;
+  readonly deliverBy?: number;
   /** At least one. */
   readonly recipients: readonly ReportedRecipient[];
   readonly original: {

@@ -38,6 +38,11 @@ test("for stands only with one recipient, and only in ASCII", () => {
   assert.doesNotMatch(text({ recipients: [{ localPart: "a\r\nX: y", domain: "b.test" }] }), /for|X:/);
 });
 
+test("the priority that it was given, behind what RFC 5321 has", () => {
+  assert.match(text({ priority: -4 }), / for <a@b\.test> PRIORITY -4;\s+Tue, 1 Jul/);
+  assert.match(text({ priority: 0, recipients: [] }), /id 0123456789ABCDEF PRIORITY 0; Tue/);
+});
+
 test("a hidden submitter leaves no from clause", () => {
   const { peer: _, ...hidden } = plain;
   const line = fromUtf8(receivedField(hidden))!;

@@ -36,6 +36,8 @@ export interface ReceivedOptions {
   readonly id: MessageId;
   /** Every recipient of the transaction; named only if it is one. */
   readonly recipients: readonly Mailbox[];
+  /** What MT-PRIORITY gave it. */
+  readonly priority?: number;
   /** Milliseconds since 1970 UTC. */
   readonly now: number;
   /** Minutes east of UTC to write the time in; 0 by default. */
@@ -50,9 +52,11 @@ export function receivedField(options: ReceivedOptions): Uint8Array {
   if (options.protocol !== undefined) parts.push(`with ${withProtocol(options.protocol)}`);
   if (options.tls !== undefined) parts.push(`(using ${plain(options.tls.version)} with cipher ${plain(options.tls.cipher)})`);
   const only = options.recipients.length === 1 ? options.recipients[0] : undefined;
-  if (only !== undefined && isPrintableMailbox(only)) parts.push(`id ${options.id}`, `for <${formatMailbox(only)}>;`);
-  else parts.push(`id ${options.id};`);
-  parts.push(formatDate(options.now, options.offset));
+  parts.push(`id ${options.id}`);
+  if (only !== undefined && isPrintableMailbox(only)) parts.push(`for <${formatMailbox(only)}>`);
+  if (options.priority !== undefined) parts.push(`PRIORITY ${options.priority}`); // RFC 6710 4: a registered clause
+  const last = parts.pop();
+  parts.push(`${last};`, formatDate(options.now, options.offset));
   return utf8(foldParts("Received:", parts));
 }
 

@@ -40,6 +40,68 @@ test("AUTH in its standard form and in the old one, said twice", () => {
   assert.deepEqual(offers("AUTH ").mechanisms, []);
 });
 
+test("DELIVERBY with a least time, without one, and unreadable", () => {
+  assert.equal(offers().deliverBy, undefined);
+  for (const line of [
+    "DELIVERBY",
+    "DELIVERBY 0",
+    "DELIVERBY x",
+    "DELIVERBY -5",
+    "DELIVERBY 1234567890",
+    "DELIVERBY 10",
+    "deliverby 10,X=1",
+  ])
+    assert.equal(offers(line).deliverBy, line.includes(" 10") || line.includes(" 10,") ? 10 : 0, line);
+});
+
+test("FUTURERELEASE with both limits; else it is not offered", () => {
+  assert.deepEqual(offers("FUTURERELEASE 86400 2026-12-01T00:00:00Z").futureRelease, { seconds: 86_400, until: Date.UTC(2026, 11, 1) });
+  for (const line of ["X", "FUTURERELEASE", "FUTURERELEASE 10", "FUTURERELEASE 0 2026-12-01T00:00:00Z", "FUTURERELEASE 10 tomorrow"])
+    assert.equal(offers(line).futureRelease, undefined, line);
+});
+
+test("MT-PRIORITY, with or without a profile", () => {
+  assert.deepEqual(
+    [offers("MT-PRIORITY"), offers("MT-PRIORITY MIXER"), offers()].map(({ mtPriority }) => mtPriority),
+    [true, true, false],
+  );
+});
+
+test("LIMITS: known ones are read, others and malformed ones are as if not said", () => {
+  assert.deepEqual(offers("LIMITS RCPTMAX=100 MAILMAX=5 RCPTDOMAINMAX=1").limits, { rcptMax: 100, mailMax: 5, rcptDomainMax: 1 });
+  assert.deepEqual(offers("limits rcptmax=999999 COLOR=blue FLAG").limits, { rcptMax: 999_999 });
+  for (const word of [
+    "RCPTMAX",
+    "RCPTMAX=",
+    "RCPTMAX=0",
+    "RCPTMAX=01",
+    "RCPTMAX=-1",
+    "RCPTMAX=1.5",
+    "RCPTMAX=1000000",
+    "RCPTMAX=1=2",
+    "XRCPTMAX=1",
+  ])
+    assert.deepEqual(offers(`LIMITS ${word}`).limits, {}, word);
+  assert.deepEqual(offers("LIMITS MAILMAX=7", "LIMITS MAILMAX=3 MAILMAX=9").limits, { mailMax: 3 });
+  assert.deepEqual(offers("LIMITS").limits, {});
+  assert.deepEqual(noCapabilities.limits, {});
+});
+
+test("any LIMITS are read, and what is read is a number from 1 to six digits", () => {
+  const word = fc.tuple(
+    fc.constantFrom("RCPTMAX", "MAILMAX", "RCPTDOMAINMAX", "X"),
+    fc.constantFrom("=", "", " "),
+    fc.oneof(fc.integer().map(String), fc.string({ maxLength: 8 })),
+  );
+  fc.assert(
+    fc.property(fc.array(word, { maxLength: 5 }), (words) => {
+      const { limits } = offers(`LIMITS ${words.map((parts) => parts.join("")).join(" ")}`);
+      for (const limit of Object.values(limits)) assert.ok(Number.isInteger(limit) && limit >= 1 && limit <= 999_999);
+    }),
+    runs(300),
+  );
+});
+
 test("what is no keyword is passed over", () => {
   const { keywords } = offers("", "-X", "X_Y", "é", "XOK a b");
   assert.deepEqual([...keywords], [["XOK", "a b"]]);

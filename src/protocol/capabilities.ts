@@ -1,5 +1,17 @@
 /** What a server offers: its reply to EHLO, read (RFC 5321 4.1.1.1). */
 import type { Reply } from "../mail/reply.ts";
+import { parseDateTime } from "./date-time.ts";
+import type { FutureReleaseLimits } from "./parameters.ts";
+
+/** RFC 9422: what one session may bring; absent: not limited. All are at least 1. */
+export interface SessionLimits {
+  /** RCPT commands of one transaction. */
+  readonly rcptMax?: number;
+  /** MAIL commands of one session. */
+  readonly mailMax?: number;
+  /** Domains of recipients in one session. */
+  readonly rcptDomainMax?: number;
+}
 
 export interface Capabilities {
   /** EHLO was understood; false after HELO. */
@@ -19,6 +31,12 @@ export interface Capabilities {
   readonly chunking: boolean;
   readonly binaryMime: boolean;
   readonly dsn: boolean;
+  /** The least BY time in seconds that mode R may ask for, 0: any; `undefined`: DELIVERBY is not offered. */
+  readonly deliverBy: number | undefined;
+  readonly mtPriority: boolean;
+  /** `undefined`: FUTURERELEASE is not offered, or not as RFC 4865 has it. */
+  readonly futureRelease: FutureReleaseLimits | undefined;
+  readonly limits: SessionLimits;
 }
 
 export const noCapabilities: Capabilities = parseCapabilities(undefined);
@@ -48,5 +66,35 @@ export function parseCapabilities(reply: Reply | undefined): Capabilities {
     chunking: keywords.has("CHUNKING"),
     binaryMime: keywords.has("BINARYMIME"),
     dsn: keywords.has("DSN"),
+    deliverBy: parseDeliverBy(keywords.get("DELIVERBY")),
+    mtPriority: keywords.has("MT-PRIORITY"),
+    futureRelease: parseFutureRelease(keywords.get("FUTURERELEASE")),
+    limits: parseLimits(keywords.get("LIMITS")),
   };
+}
+
+/** RFC 2852 3: the least by-time, perhaps with extensions behind a comma. */
+function parseDeliverBy(parameters: string | undefined): number | undefined {
+  return parameters === undefined ? undefined : Number(/^\d{1,9}(?=,|$)/.exec(parameters)?.[0] ?? 0);
+}
+
+/** RFC 4865 3: both limits. */
+function parseFutureRelease(parameters: string | undefined): FutureReleaseLimits | undefined {
+  const [, seconds, date] = /^([1-9]\d{0,8}) (\S+)$/.exec(parameters ?? "") ?? [];
+  const until = date === undefined ? undefined : parseDateTime(date);
+  return until === undefined ? undefined : { seconds: Number(seconds), until };
+}
+
+const limitNames = { RCPTMAX: "rcptMax", MAILMAX: "mailMax", RCPTDOMAINMAX: "rcptDomainMax" } as const;
+
+/** RFC 9422 4: what is unknown or malformed counts as not said; of two, the lower. */
+function parseLimits(parameters: string | undefined): SessionLimits {
+  const limits: { -readonly [K in keyof SessionLimits]: SessionLimits[K] } = {};
+  for (const word of parameters?.split(/\s+/) ?? []) {
+    const [, name = "", value] = /^(RCPTMAX|MAILMAX|RCPTDOMAINMAX)=([1-9]\d{0,5})$/i.exec(word) ?? [];
+    if (value === undefined) continue;
+    const limit = limitNames[name.toUpperCase() as keyof typeof limitNames];
+    limits[limit] = Math.min(Number(value), limits[limit] ?? Number(value));
+  }
+  return limits;
 }

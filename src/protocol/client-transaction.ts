@@ -25,6 +25,8 @@ export interface TransactionOptions {
   /** Parameters of MAIL and of each RCPT beside those of the envelope, as they are written. */
   readonly mailParameters?: readonly string[];
   readonly rcptParameters?: readonly string[];
+  /** Milliseconds since 1970; without it no BY is written. */
+  readonly now?: number;
 }
 
 type Done = Extract<ClientEvent, { type: "done" }>;
@@ -77,8 +79,8 @@ export class ClientTransaction {
   begin(envelope: Envelope, reset: boolean): TransactionStep {
     const { recipients, smtpUtf8 } = envelope;
     if (recipients.length === 0) throw new TypeError("the envelope has no recipients");
-    const { size = 0, mailParameters, rcptParameters } = this.#options;
-    const mail = mailCommand(envelope, this.#options.size, this.#capabilities, mailParameters);
+    const { size = 0, mailParameters, rcptParameters, now } = this.#options;
+    const mail = mailCommand(envelope, this.#options.size, this.#capabilities, mailParameters, now);
     const lines = recipients.map((recipient) => rcptCommand(recipient, smtpUtf8, this.#capabilities, rcptParameters));
     this.#results = new Array(recipients.length).fill(undefined);
     const limit = this.#capabilities.size ?? 0; // 0: no limit is known (RFC 1870 4)

@@ -8,7 +8,7 @@
 import type { Recipient } from "../mail/envelope.ts";
 import { isAsciiMailbox } from "../mail/mailbox.ts";
 import type { Reply } from "../mail/reply.ts";
-import { isReply, type ParameterSupport, readMailParameters, readRcptParameters } from "./parameters.ts";
+import { isReply, type MailParameters, type ParameterSupport, readMailParameters, readRcptParameters } from "./parameters.ts";
 import { type PathArgument, parsePathArgument } from "./path.ts";
 import type { MailCommand } from "./server-events.ts";
 import type { ServerSessionOptions } from "./server-options.ts";
@@ -20,6 +20,7 @@ export class EnvelopeReader {
   readonly #options: ServerSessionOptions;
   #mail: MailCommand | undefined;
   #recipients = 0;
+  #lowered = false;
 
   constructor(options: ServerSessionOptions) {
     this.#options = options;
@@ -28,6 +29,11 @@ export class EnvelopeReader {
   /** BODY=BINARYMIME was said: the content may come by BDAT alone (RFC 3030 3). */
   get binary(): boolean {
     return this.#mail?.body === "BINARYMIME";
+  }
+
+  /** The reply to MAIL, where it is not the usual one: it did not get the priority that it asked for. */
+  get mailReply(): Reply | undefined {
+    return this.#lowered ? say.priorityLowered(this.#options.maxPriority as number) : undefined;
   }
 
   /** No more recipients are taken in this transaction. */
@@ -46,7 +52,11 @@ export class EnvelopeReader {
     if (mailbox !== null && mailbox.domain === "") return say.malformedPath("MAIL", "no domain");
     if (mailbox !== null && !others.smtpUtf8 && !isAsciiMailbox(mailbox)) return say.utf8Sender;
     if (size !== undefined && size > this.#options.maxSize) return say.tooBig(this.#options.maxSize);
-    this.#mail = { reversePath: mailbox, size, ...others };
+    const refusal = this.#refusalOfTimes(others);
+    if (refusal !== undefined) return refusal;
+    const { maxPriority } = this.#options;
+    this.#lowered = maxPriority !== undefined && others.priority !== undefined && others.priority > maxPriority;
+    this.#mail = { reversePath: mailbox, size, ...others, ...(this.#lowered ? { priority: maxPriority as number } : {}) };
     return this.#mail;
   }
 
@@ -71,6 +81,17 @@ export class EnvelopeReader {
   clear(): void {
     this.#mail = undefined;
     this.#recipients = 0;
+    this.#lowered = false;
+  }
+
+  #refusalOfTimes({ hold, deliverBy }: MailParameters): Reply | undefined {
+    const { futureRelease, minDeliverBy } = this.#options;
+    if (hold !== undefined && futureRelease !== undefined) {
+      const beyond = hold.kind === "for" ? hold.seconds > futureRelease.seconds : hold.at > futureRelease.until;
+      if (beyond) return say.heldTooLong(futureRelease.seconds);
+    }
+    const soon = deliverBy !== undefined && deliverBy.mode === "return" && deliverBy.seconds < minDeliverBy;
+    return soon ? say.deliverByTooSoon(minDeliverBy) : undefined;
   }
 
   #readPath(verb: "MAIL" | "RCPT", word: string, argument: string): ReadPath | Reply {

@@ -26,6 +26,7 @@ const lines = [
   ],
   ...[
     "MAIL FROM:<a@b.test> SIZE=10 BODY=BINARYMIME SMTPUTF8",
+    "MAIL FROM:<a@b.test> HOLDFOR=9 BY=5;R MT-PRIORITY=9",
     "RCPT TO:<a@b.test>",
     "RCPT TO:<é@b.test>",
     "DATA",
@@ -62,6 +63,8 @@ function serve(pieces: readonly Uint8Array[], yes: (question: number) => boolean
     maxSize: 1000,
     secured: submission,
     authentication: submission ? "required" : "none",
+    futureRelease: { seconds: 10, until: 0 },
+    maxPriority: 4,
   });
   session.greet();
   let events = 0;

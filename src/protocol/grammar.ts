@@ -34,8 +34,11 @@ const helloFirst = reply(503, "5.5.1", "Say EHLO first");
 const never = reply(503, "5.5.1", "Bad sequence of commands");
 
 const LINE = 512;
-/** SIZE 26, BODY 17 (RFC 3030: 16 + 1), SMTPUTF8 10, AUTH 500, RET 9, ENVID 107 */
-const MAIL_LINE = LINE + 26 + 17 + 10 + 500 + 9 + 107;
+/**
+ * SIZE 26, BODY 17 (RFC 3030: 16 + 1), SMTPUTF8 10, AUTH 500, RET 9, ENVID 107, HOLDFOR or HOLDUNTIL 36 (RFC 4865 has 34, without room for
+ * a zone), BY 17 (RFC 2852), MT-PRIORITY 15 (RFC 6710)
+ */
+const MAIL_LINE = LINE + 26 + 17 + 10 + 500 + 9 + 107 + 36 + 17 + 15;
 /** NOTIFY 28, ORCPT 7 + 500 */
 const RCPT_LINE = LINE + 28 + 507;
 /** RFC 4954 4: AUTH commands and responses. */

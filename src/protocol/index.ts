@@ -1,5 +1,5 @@
 /** `postrider/protocol`: SMTP as values, for both ends. No socket, no file, no clock. */
-export { type Capabilities, parseCapabilities } from "./capabilities.ts";
+export { type Capabilities, parseCapabilities, type SessionLimits } from "./capabilities.ts";
 export {
   type ClientEvent,
   ClientSession,
@@ -14,6 +14,7 @@ export { DataFramer } from "./data-framer.ts";
 export { DotStuffer } from "./dot-stuffer.ts";
 export { grammar, type Phase, type Verb } from "./grammar.ts";
 export { type Framed, LineFramer } from "./line-framer.ts";
+export type { DeliverByRequest, FutureReleaseLimits, HoldRequest } from "./parameters.ts";
 export { type PathLeniencies, parsePathArgument } from "./path.ts";
 export { MalformedReply, ReplyParser } from "./reply-parser.ts";
 export type { ChannelBindings } from "./sasl/channel-binding.ts";

@@ -5,7 +5,17 @@ import { isReply, NO_PARAMETER_SUPPORT, type ParameterSupport, readMailParameter
 import type { Parameter } from "./path.ts";
 import { runs } from "./testing.ts";
 
-const ALL: ParameterSupport = { size: true, eightBitMime: true, binaryMime: true, smtpUtf8: true, dsn: true, auth: true };
+const ALL: ParameterSupport = {
+  size: true,
+  eightBitMime: true,
+  binaryMime: true,
+  smtpUtf8: true,
+  dsn: true,
+  auth: true,
+  futureRelease: true,
+  deliverBy: true,
+  mtPriority: true,
+};
 
 const parse = (text: string): Parameter[] =>
   text
@@ -72,6 +82,57 @@ test("MAIL: malformed values are 501, what is not known or not offered is 555", 
   assert.equal(mail("BODY=BINARYMIME", { ...ALL, binaryMime: false }), 555);
 });
 
+test("MAIL: HOLDFOR and HOLDUNTIL (RFC 4865)", () => {
+  const none = { body: "7BIT", smtpUtf8: false };
+  assert.deepEqual(mail("HOLDFOR=1"), { ...none, hold: { kind: "for", seconds: 1 } });
+  assert.deepEqual(mail("HOLDFOR=999999999"), { ...none, hold: { kind: "for", seconds: 999_999_999 } });
+  const until = { kind: "until", at: Date.UTC(2027, 0, 1, 7, 30) };
+  assert.deepEqual(mail("HOLDUNTIL=2027-01-01T07:30:00Z"), { ...none, hold: until });
+  assert.deepEqual(mail("HOLDUNTIL=2027-01-01T08:30:00+01:00"), { ...none, hold: until });
+  for (const text of ["HOLDFOR", "HOLDFOR=", "HOLDFOR=0", "HOLDFOR=01", "HOLDFOR=-1", "HOLDFOR=+1", "HOLDFOR=1.5", "HOLDFOR=1000000000"])
+    assert.equal(mail(text), 501, text);
+  for (const text of ["HOLDUNTIL", "HOLDUNTIL=", "HOLDUNTIL=1", "HOLDUNTIL=2027-01-01", "HOLDUNTIL=2027-01-01T07:30:00"])
+    assert.equal(mail(text), 501, text);
+  for (const text of ["HOLDFOR=1 HOLDUNTIL=2027-01-01T07:30:00Z", "HOLDUNTIL=2027-01-01T07:30:00Z HOLDFOR=1", "HOLDFOR=1 HOLDFOR=1"])
+    assert.equal(mail(text), 501, text);
+  for (const text of ["HOLDFOR=1", "HOLDFOR=x", "HOLDUNTIL=x"]) assert.equal(mail(text, { ...ALL, futureRelease: false }), 555, text);
+});
+
+test("MAIL: BY (RFC 2852)", () => {
+  const by = (text: string) => {
+    const read = mail(text);
+    return typeof read === "number" ? read : read.deliverBy;
+  };
+  assert.deepEqual(by("BY=600;R"), { seconds: 600, mode: "return", trace: false });
+  assert.deepEqual(by("BY=+1;rt"), { seconds: 1, mode: "return", trace: true });
+  assert.deepEqual(by("BY=0;N"), { seconds: 0, mode: "notify", trace: false });
+  assert.deepEqual(by("BY=-999999999;NT"), { seconds: -999_999_999, mode: "notify", trace: true });
+  for (const text of [
+    "BY",
+    "BY=",
+    "BY=5",
+    "BY=;R",
+    "BY=5;",
+    "BY=5;X",
+    "BY=5;T",
+    "BY=5;RN",
+    "BY=5;RTT",
+    "BY=5,R",
+    "BY=1.5;R",
+    "BY=1000000000;N",
+  ])
+    assert.equal(by(text), 501, text);
+  for (const text of ["BY=0;R", "BY=-1;R", "BY=-0;RT"]) assert.equal(by(text), 501, text);
+  assert.equal(mail("BY=5;R", { ...ALL, deliverBy: false }), 555);
+});
+
+test("MAIL: MT-PRIORITY (RFC 6710)", () => {
+  for (let priority = -9; priority <= 9; priority++)
+    assert.deepEqual(mail(`MT-PRIORITY=${priority}`), { body: "7BIT", smtpUtf8: false, priority });
+  for (const value of ["", "=", "=10", "=-10", "=+1", "=-0", "=00", "=1.0", "=high"]) assert.equal(mail(`MT-PRIORITY${value}`), 501, value);
+  assert.equal(mail("MT-PRIORITY=1", { ...ALL, mtPriority: false }), 555);
+});
+
 test("RCPT: NOTIFY and ORCPT", () => {
   assert.deepEqual(rcpt(""), {});
   assert.deepEqual(rcpt("NOTIFY=never"), { notify: [] });
@@ -106,16 +167,34 @@ test("RCPT: NOTIFY and ORCPT", () => {
 });
 
 test("any parameters: read, 501 or 555; what was read holds no control", () => {
-  const keyword = fc.constantFrom("SIZE", "BODY", "SMTPUTF8", "RET", "ENVID", "AUTH", "NOTIFY", "ORCPT", "X");
+  const keyword = fc.constantFrom(
+    "SIZE",
+    "BODY",
+    "SMTPUTF8",
+    "RET",
+    "ENVID",
+    "AUTH",
+    "HOLDFOR",
+    "HOLDUNTIL",
+    "BY",
+    "MT-PRIORITY",
+    "NOTIFY",
+    "ORCPT",
+    "X",
+  );
   const value = fc.option(
-    fc.string({ unit: fc.constantFrom("a", "1", "+", "0", "D", ";", ",", "é", "\\", "x", "{", "}"), maxLength: 12 }),
+    fc.string({ unit: fc.constantFrom("a", "1", "+", "-", "0", "D", "R", "N", "T", ";", ",", "é", "\\", "x", "{", "}"), maxLength: 12 }),
     { nil: undefined },
   );
   fc.assert(
     fc.property(fc.array(fc.record({ keyword, value }), { maxLength: 4 }), (parameters) => {
       for (const read of [readMailParameters(parameters, ALL), readRcptParameters(parameters, ALL)]) {
         if (isReply(read)) assert.ok(read.code === 501 || read.code === 555);
-        else assert.ok(!/\\u00[01]/.test(JSON.stringify(read)));
+        else {
+          assert.ok(!/\\u00[01]/.test(JSON.stringify(read)));
+          if ("priority" in read) assert.ok(Math.abs(read.priority ?? 0) <= 9);
+          if ("deliverBy" in read) assert.ok(read.deliverBy?.mode === "notify" || (read.deliverBy?.seconds ?? 0) > 0);
+        }
       }
     }),
     runs(500),

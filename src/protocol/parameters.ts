@@ -7,6 +7,7 @@
  */
 import type { BodyType, NotifyOn, OriginalRecipient } from "../mail/envelope.ts";
 import { type Reply, reply } from "../mail/reply.ts";
+import { parseDateTime } from "./date-time.ts";
 import type { Parameter } from "./path.ts";
 import { decodeUtf8Address, decodeXtext } from "./xtext.ts";
 
@@ -18,6 +19,29 @@ export interface MailParameters {
   smtpUtf8: boolean;
   ret?: "FULL" | "HDRS";
   envelopeId?: string;
+  hold?: HoldRequest;
+  deliverBy?: DeliverByRequest;
+  /** RFC 6710: -9 to 9. */
+  priority?: number;
+}
+
+/** RFC 4865: HOLDFOR, or HOLDUNTIL in milliseconds since 1970. */
+export type HoldRequest = { readonly kind: "for"; readonly seconds: number } | { readonly kind: "until"; readonly at: number };
+
+/** How far off a message may be released (RFC 4865 3). */
+export interface FutureReleaseLimits {
+  /** Of HOLDFOR. */
+  readonly seconds: number;
+  /** Of HOLDUNTIL; milliseconds since 1970. */
+  readonly until: number;
+}
+
+/** RFC 2852: BY, counted from when MAIL was said. */
+export interface DeliverByRequest {
+  /** Negative where the time was over on the way already. */
+  readonly seconds: number;
+  readonly mode: "return" | "notify";
+  readonly trace: boolean;
 }
 
 export interface RcptParameters {
@@ -33,6 +57,9 @@ export interface ParameterSupport {
   readonly smtpUtf8: boolean;
   readonly dsn: boolean;
   readonly auth: boolean;
+  readonly futureRelease: boolean;
+  readonly deliverBy: boolean;
+  readonly mtPriority: boolean;
 }
 
 export const NO_PARAMETER_SUPPORT: ParameterSupport = {
@@ -42,6 +69,9 @@ export const NO_PARAMETER_SUPPORT: ParameterSupport = {
   smtpUtf8: false,
   dsn: false,
   auth: false,
+  futureRelease: false,
+  deliverBy: false,
+  mtPriority: false,
 };
 
 /** RFC 3461 4.4. */
@@ -97,6 +127,41 @@ const mailReaders: Readonly<Record<string, Reader<MailParameters>>> = {
       return true;
     },
   },
+  HOLDFOR: {
+    needs: "futureRelease",
+    read(target, value) {
+      if (value === undefined || !/^[1-9]\d{0,8}$/.test(value)) return false;
+      target.hold = { kind: "for", seconds: Number(value) };
+      return true;
+    },
+  },
+  HOLDUNTIL: {
+    needs: "futureRelease",
+    read(target, value) {
+      const at = value === undefined ? undefined : parseDateTime(value);
+      if (at === undefined) return false;
+      target.hold = { kind: "until", at };
+      return true;
+    },
+  },
+  BY: {
+    needs: "deliverBy",
+    read(target, value) {
+      const [, seconds, mode, trace] = /^([+-]?\d{1,9});([NR])(T?)$/i.exec(value ?? "") ?? [];
+      if (seconds === undefined || mode === undefined) return false;
+      target.deliverBy = { seconds: Number(seconds), mode: /r/i.test(mode) ? "return" : "notify", trace: trace !== "" };
+      // RFC 2852 4.1.1: what is over already could only be returned.
+      return target.deliverBy.mode === "notify" || target.deliverBy.seconds > 0;
+    },
+  },
+  "MT-PRIORITY": {
+    needs: "mtPriority",
+    read(target, value) {
+      if (value === undefined || !/^(?:0|-?[1-9])$/.test(value)) return false;
+      target.priority = Number(value);
+      return true;
+    },
+  },
   // RFC 4954 5: read and not believed: what we relay says nothing of an earlier submitter.
   AUTH: { needs: "auth", read: (_, value) => value !== undefined && (value === "<>" || decodeXtext(value) !== undefined) },
 };
@@ -138,6 +203,8 @@ export function readMailParameters(parameters: readonly Parameter[], support: Pa
   const target: MailParameters = { body: "7BIT", smtpUtf8: false };
   const refusal = readAll(mailReaders, target, parameters, support);
   if (refusal !== undefined) return refusal;
+  const holds = parameters.filter(({ keyword }) => keyword === "HOLDFOR" || keyword === "HOLDUNTIL");
+  if (holds.length > 1) return reply(501, "5.5.4", "HOLDFOR or HOLDUNTIL, not both"); // RFC 4865 4.1
   if (target.body === "BINARYMIME" && !support.binaryMime) return reply(555, "5.5.4", "BODY=BINARYMIME is not supported");
   return target;
 }

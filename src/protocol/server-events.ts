@@ -7,6 +7,7 @@
  */
 import type { BodyType, Recipient, ReversePath } from "../mail/envelope.ts";
 import type { Reply } from "../mail/reply.ts";
+import type { DeliverByRequest, HoldRequest } from "./parameters.ts";
 import type { LoginClaim } from "./sasl/mechanism.ts";
 import type { SaslHash } from "./sasl/question.ts";
 
@@ -18,6 +19,10 @@ export interface MailCommand {
   readonly smtpUtf8: boolean;
   readonly ret?: "FULL" | "HDRS";
   readonly envelopeId?: string;
+  readonly hold?: HoldRequest;
+  readonly deliverBy?: DeliverByRequest;
+  /** RFC 6710; never higher than is given here. */
+  readonly priority?: number;
 }
 
 export type ServerEvent =

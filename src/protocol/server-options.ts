@@ -4,6 +4,7 @@
  * Rules
  * 1. Every limit of the session is named here, with its unit.
  */
+import type { FutureReleaseLimits } from "./parameters.ts";
 import { defaultLeniencies, type PathLeniencies } from "./path.ts";
 
 export interface ServerSessionOptions {
@@ -26,6 +27,12 @@ export interface ServerSessionOptions {
   /** Failed AUTH commands in one session, then 421. */
   readonly maxAuthenticationFailures: number;
   readonly leniencies: PathLeniencies;
+  /** FUTURERELEASE where logins are required; absent: not offered. */
+  readonly futureRelease?: FutureReleaseLimits;
+  /** The least BY time that may be asked for with mode R; seconds, 0: no least (RFC 2852 3). */
+  readonly minDeliverBy: number;
+  /** The highest MT-PRIORITY that is given where logins are required; a higher one is lowered (RFC 6710). Absent: not offered. */
+  readonly maxPriority?: number;
 }
 
 export const defaultServerSessionOptions: Omit<ServerSessionOptions, "hostname"> = {
@@ -38,4 +45,5 @@ export const defaultServerSessionOptions: Omit<ServerSessionOptions, "hostname">
   maxErrors: 20,
   maxAuthenticationFailures: 5,
   leniencies: defaultLeniencies,
+  minDeliverBy: 0,
 };

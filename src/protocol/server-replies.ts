@@ -56,6 +56,11 @@ export const malformedBdat = reply(501, "5.5.4", "Syntax: BDAT size [LAST]; clos
 export const utf8Sender = reply(550, "5.6.7", "A UTF-8 address needs SMTPUTF8");
 export const utf8Recipient = reply(553, "5.6.7", "A UTF-8 address needs SMTPUTF8");
 export const tooBig = (limit: number): Reply => reply(552, "5.3.4", `Message exceeds the limit of ${limit} octets`);
+// RFC 4865 4.1: what is beyond the limits that EHLO told is an argument that is wrong.
+export const heldTooLong = (seconds: number): Reply => reply(501, "5.5.4", `A message is held for ${seconds} seconds at most`);
+export const deliverByTooSoon = (seconds: number): Reply => reply(555, "5.5.4", `With mode R the least BY time is ${seconds} seconds`);
+// RFC 6710 4.4: the new priority, then words.
+export const priorityLowered = (priority: number): Reply => reply(250, "2.3.6", `${priority} is the highest priority that is given here`);
 // RFC 5321 4.5.3.1.10: 452, so that the client sends to the rest in another transaction.
 export const tooManyRecipients = reply(452, "4.5.3", "Too many recipients; send to the rest in another transaction");
 export const binaryNeedsBdat = reply(503, "5.5.1", "BODY=BINARYMIME is sent with BDAT");

@@ -155,7 +155,7 @@ export class ServerSession {
     switch (waited) {
       case "mail":
         this.#standing.enter("mail");
-        return this.#send(answer ?? say.mailOk);
+        return this.#send(answer ?? this.#envelope.mailReply ?? say.mailOk);
       case "rcpt":
         this.#standing.enter("rcpt");
         this.#envelope.countRecipient();

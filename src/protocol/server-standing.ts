@@ -9,16 +9,29 @@
 import { isAddressLiteral, isDomain } from "../mail/domain.ts";
 import { type Reply, reply } from "../mail/reply.ts";
 import type { Command } from "./command.ts";
+import { formatDateTime } from "./date-time.ts";
 import type { CommandRule, Phase } from "./grammar.ts";
 import { NO_PARAMETER_SUPPORT, type ParameterSupport } from "./parameters.ts";
 import type { ServerSessionOptions } from "./server-options.ts";
 import * as say from "./server-replies.ts";
 
-const OPEN_SUPPORT: ParameterSupport = { size: true, eightBitMime: true, binaryMime: true, smtpUtf8: true, dsn: true, auth: false };
-const LOGIN_SUPPORT: ParameterSupport = { ...OPEN_SUPPORT, auth: true };
+const OPEN_SUPPORT: ParameterSupport = {
+  ...NO_PARAMETER_SUPPORT,
+  size: true,
+  eightBitMime: true,
+  binaryMime: true,
+  smtpUtf8: true,
+  dsn: true,
+  deliverBy: true,
+};
+
+/** RFC 9422 4: six digits at most. */
+const LIMIT_MOST = 999_999;
 
 export class ServerStanding {
   readonly #options: ServerSessionOptions;
+  /** After EHLO. */
+  readonly #support: ParameterSupport;
   #secured: boolean;
   #extended = false;
   #clientName = "";
@@ -28,6 +41,13 @@ export class ServerStanding {
   constructor(options: ServerSessionOptions) {
     this.#options = options;
     this.#secured = options.secured;
+    const submission = options.authentication === "required";
+    this.#support = {
+      ...OPEN_SUPPORT,
+      auth: submission,
+      futureRelease: submission && options.futureRelease !== undefined,
+      mtPriority: submission && options.maxPriority !== undefined,
+    };
   }
 
   get phase(): Phase {
@@ -51,7 +71,7 @@ export class ServerStanding {
   /** What MAIL and RCPT may say. */
   get support(): ParameterSupport {
     if (!this.#extended) return NO_PARAMETER_SUPPORT;
-    return this.#options.authentication === "required" ? LOGIN_SUPPORT : OPEN_SUPPORT;
+    return this.#support;
   }
 
   /** The reply that refuses a command of the grammar by its row; `length`: octets of its line, CRLF included. */
@@ -113,11 +133,23 @@ export class ServerStanding {
 
   #ehloReply(mechanisms: readonly string[]): Reply {
     const { hostname, tls, authentication, maxSize } = this.#options;
+    const offered = this.#offeredTimes();
     const lines = [`${hostname} at your service`, "PIPELINING", `SIZE ${maxSize}`];
     if (tls !== "none" && !this.#secured) lines.push("STARTTLS");
     if (authentication === "required" && this.#secured && mechanisms.length > 0) lines.push(`AUTH ${mechanisms.join(" ")}`);
-    lines.push("8BITMIME", "SMTPUTF8", "BINARYMIME", "CHUNKING", "DSN", "ENHANCEDSTATUSCODES", "HELP");
+    lines.push("8BITMIME", "SMTPUTF8", "BINARYMIME", "CHUNKING", "DSN", ...offered, "ENHANCEDSTATUSCODES", "HELP");
     return reply(250, lines.join("\n"));
+  }
+
+  /** What says when and how soon mail goes on, and what one session may bring. */
+  #offeredTimes(): string[] {
+    const { futureRelease, minDeliverBy, maxRecipients } = this.#options;
+    const lines = [minDeliverBy > 0 ? `DELIVERBY ${minDeliverBy}` : "DELIVERBY"];
+    if (this.#support.futureRelease && futureRelease !== undefined)
+      lines.push(`FUTURERELEASE ${futureRelease.seconds} ${formatDateTime(futureRelease.until)}`);
+    if (this.#support.mtPriority) lines.push("MT-PRIORITY MIXER");
+    if (maxRecipients <= LIMIT_MOST) lines.push(`LIMITS RCPTMAX=${maxRecipients}`); // messages of a session are not limited
+    return lines;
   }
 }
 

@@ -4,6 +4,8 @@
  * Rules
  * 1. Messages are looked through in pages: nothing grows with the queue, and commits of others go in between.
  * 2. A dry run looks at the same messages and counts them.
+ * 3. What its sender wants held until later (RFC 4865) is sent earlier only where an operator names it by its id: a filter that happens to
+ *    fit it means mail that waits, not mail whose time has not come.
  */
 import type { MessageId, NewMessage } from "../mail/message.ts";
 import { type Filter, parseFilter } from "./filter.ts";
@@ -18,6 +20,8 @@ export interface Counted {
   readonly messages: number;
   readonly recipients: number;
   readonly octets: number;
+  /** Of `retry` and `release`: messages whose senders want them held until later; these were not made due. Absent: none. */
+  readonly scheduled?: number;
   /** Ids that were named and are not there. */
   readonly unknown: readonly MessageId[];
 }
@@ -56,16 +60,33 @@ export class QueueControl {
     });
   }
 
-  release(selection: Selection): Promise<Counted> {
-    return this.#each(selection, async (messages) => {
+  async release(selection: Selection): Promise<Counted> {
+    let scheduled = 0;
+    const counted = await this.#each(selection, async (messages) => {
+      scheduled += messages.filter((message) => this.#isScheduled(message)).length;
       await this.#store.unhold(this.#now(), idsOf(messages));
     });
+    return scheduled === 0 ? counted : { ...counted, scheduled };
   }
 
-  retry(selection: Selection): Promise<Counted> {
-    return this.#each(selection, async (messages) => {
-      await this.#store.retry(this.#now(), idsOf(messages));
-    });
+  async retry(selection: Selection, { dryRun = false }: { readonly dryRun?: boolean } = {}): Promise<Counted> {
+    const named = "ids" in selection;
+    let scheduled = 0;
+    const meant = (message: QueuedSummary): boolean => {
+      if (named || !this.#isScheduled(message)) return true;
+      scheduled++;
+      return false;
+    };
+    const work = async (messages: readonly QueuedSummary[]): Promise<void> => {
+      if (!dryRun) await this.#store.retry(this.#now(), idsOf(messages));
+    };
+    const counted = await this.#each(selection, work, meant);
+    return scheduled === 0 ? counted : { ...counted, scheduled };
+  }
+
+  /** Its sender wants it held until later (RFC 4865). */
+  #isScheduled({ holdUntil = 0 }: QueuedSummary): boolean {
+    return holdUntil > this.#now();
   }
 
   /** The report is queued before the message is gone: a crash between them may send it twice, and never not at all. */
@@ -82,10 +103,15 @@ export class QueueControl {
     if (report !== undefined) await this.#store.enqueue(report, { lease: false });
   }
 
-  async #each(selection: Selection, work: (messages: readonly QueuedSummary[]) => Promise<void>): Promise<Counted> {
+  async #each(
+    selection: Selection,
+    work: (messages: readonly QueuedSummary[]) => Promise<void>,
+    meant: (message: QueuedSummary) => boolean = () => true,
+  ): Promise<Counted> {
     const counted = { messages: 0, recipients: 0, octets: 0, unknown: [] as MessageId[] };
     const pages = "ids" in selection ? this.#named(selection.ids, counted.unknown) : this.#pages(parseFilter(selection.filter));
-    for await (const page of pages) {
+    for await (const all of pages) {
+      const page = all.filter(meant);
       counted.messages += page.length;
       for (const { recipients, size } of page) {
         counted.recipients += recipients.length;

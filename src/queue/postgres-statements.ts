@@ -33,6 +33,13 @@ function heldUntil(p: string): string {
   return `coalesce((SELECT coalesce(h.hold_until, ${NEVER_DUE}) FROM ${p}message h WHERE h.id = r.message AND h.hold_reason IS NOT NULL), 0)`;
 }
 
+/** When the sender of the message of the recipient `r` wants it released (RFC 4865). */
+function releaseOf(p: string): string {
+  return `coalesce((SELECT ${RELEASE} FROM ${p}message e WHERE e.id = r.message), 0)`;
+}
+
+const RELEASE = "(extras::json ->> 'holdUntil')::int8";
+
 function enqueueAndSettle(p: string) {
   return {
     /**
@@ -173,19 +180,21 @@ function forOperators(p: string) {
     retrySome: `
       WITH few AS (
         SELECT message, idx FROM ${p}recipient r WHERE holder IS NULL AND due > $1::int8 AND due < ${NEVER_DUE} AND ${heldUntil(p)} <= $1::int8
+          AND ${releaseOf(p)} <= $1::int8
         ORDER BY due DESC LIMIT $2::int8 FOR UPDATE SKIP LOCKED),
       made AS (UPDATE ${p}recipient r SET due = $1::int8 FROM few s WHERE r.message = s.message AND r.idx = s.idx RETURNING 1)
       SELECT count(*) AS n FROM made`,
     /** $1 ids, $2 reason, $3 until. */
     hold: `
-      WITH h AS (UPDATE ${p}message SET hold_reason = $2::text, hold_until = $3::int8 WHERE id = ANY ($1::text[]) RETURNING id),
-      r AS (UPDATE ${p}recipient r SET due = coalesce($3::int8, ${NEVER_DUE}) FROM h WHERE r.message = h.id AND r.holder IS NULL)
+      WITH h AS (UPDATE ${p}message SET hold_reason = $2::text, hold_until = $3::int8 WHERE id = ANY ($1::text[]) RETURNING id, ${RELEASE} AS release),
+      r AS (UPDATE ${p}recipient r SET due = greatest(coalesce($3::int8, ${NEVER_DUE}), release) FROM h WHERE r.message = h.id AND r.holder IS NULL)
       SELECT count(*) AS n FROM h`,
     /** $1 now, $2 ids. */
     unhold: `
       WITH h AS (
-        UPDATE ${p}message SET hold_reason = NULL, hold_until = NULL WHERE id = ANY ($2::text[]) AND hold_reason IS NOT NULL RETURNING id),
-      r AS (UPDATE ${p}recipient r SET due = $1::int8 FROM h WHERE r.message = h.id AND r.holder IS NULL)
+        UPDATE ${p}message SET hold_reason = NULL, hold_until = NULL WHERE id = ANY ($2::text[]) AND hold_reason IS NOT NULL
+        RETURNING id, ${RELEASE} AS release),
+      r AS (UPDATE ${p}recipient r SET due = greatest($1::int8, release) FROM h WHERE r.message = h.id AND r.holder IS NULL)
       SELECT count(*) AS n FROM h`,
     /** $1 now. */
     suspensions: `SELECT * FROM ${p}suspension WHERE until IS NULL OR until > $1::int8 ORDER BY kind, value`,

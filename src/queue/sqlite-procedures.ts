@@ -317,7 +317,7 @@ class QueueRows {
   }
 
   retrySome(now: number): number {
-    const count = Number(this.#sql.retrySome.run(now, now, now, RETRY_ROWS).changes);
+    const count = Number(this.#sql.retrySome.run(now, now, now, now, RETRY_ROWS).changes);
     if (count > 0) this.leases.free(now);
     return count;
   }
@@ -327,7 +327,7 @@ class QueueRows {
     for (const id of ids) {
       if (this.#sql.hold.run(reason, until, id).changes === 0) continue;
       count++;
-      this.#makeDue(id, until ?? NEVER_DUE);
+      this.#makeDue(id, Math.max(until ?? NEVER_DUE, this.#release(id)));
     }
     return count;
   }
@@ -337,9 +337,14 @@ class QueueRows {
     for (const id of ids) {
       if (this.#sql.unhold.run(id).changes === 0) continue;
       count++;
-      this.#makeDue(id, now);
+      this.#makeDue(id, Math.max(now, this.#release(id)));
     }
     return count;
+  }
+
+  /** When its sender wants it released. */
+  #release(id: MessageId): number {
+    return this.#sql.releaseOf.get(id)?.at as number;
   }
 
   #makeDue(id: MessageId, due: number): void {
@@ -396,6 +401,9 @@ const RECIPIENT_COLUMNS = "message, idx, local_part, domain, notify, orcpt_type,
 /** Of the row's message; 0 where it is not held. */
 const HELD_UNTIL = `coalesce((SELECT coalesce(m.hold_until, ${NEVER_DUE}) FROM message m WHERE m.id = recipient.message AND m.hold_reason IS NOT NULL), 0)`;
 
+/** When the sender of the row's message wants it released (RFC 4865). */
+const RELEASE = "coalesce((SELECT json_extract(m.extras, '$.holdUntil') FROM message m WHERE m.id = recipient.message), 0)";
+
 type Statements = { readonly [name in keyof ReturnType<typeof prepare>]: StatementSync };
 
 function prepare(db: DatabaseSync) {
@@ -416,13 +424,14 @@ function prepare(db: DatabaseSync) {
     retry: p(`UPDATE recipient SET due = ? WHERE message = ? AND idx = ? AND ${HELD_UNTIL} <= ?`),
     hold: p("UPDATE message SET hold_reason = ?, hold_until = ? WHERE id = ?"),
     unhold: p("UPDATE message SET hold_reason = NULL, hold_until = NULL WHERE id = ? AND hold_reason IS NOT NULL"),
+    releaseOf: p("SELECT coalesce(json_extract(extras, '$.holdUntil'), 0) AS at FROM message WHERE id = ?"),
     suspensions: p("SELECT * FROM suspension WHERE until IS NULL OR until > ? ORDER BY kind, value"),
     suspend: p("INSERT OR REPLACE INTO suspension (kind, value, reason, until, made) VALUES (?, ?, ?, ?, ?)"),
     resume: p("DELETE FROM suspension WHERE kind = ? AND value = ?"),
     stand: p("UPDATE recipient SET idx = ?, attempts = ?, due = ?, last = ?, delay_told = ? WHERE message = ? AND idx = ?"),
     retrySome: p(
       `UPDATE recipient SET due = ? WHERE (message, idx) IN (SELECT message, idx FROM recipient INDEXED BY recipient_due
-        WHERE due > ? AND due < ${NEVER_DUE} AND ${HELD_UNTIL} <= ? LIMIT ?)`,
+        WHERE due > ? AND due < ${NEVER_DUE} AND ${HELD_UNTIL} <= ? AND ${RELEASE} <= ? LIMIT ?)`,
     ),
     deleteRecipient: p("DELETE FROM recipient WHERE message = ? AND idx = ?"),
     deleteRecipients: p("DELETE FROM recipient WHERE message = ?"),

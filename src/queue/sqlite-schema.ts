@@ -150,7 +150,7 @@ export function decodeMessage(row: Row, recipients: readonly Row[]): Omit<Queued
       smtpUtf8: row.smtp_utf8 === 1,
       ...(row.ret === null ? {} : { ret: row.ret as "FULL" | "HDRS" }),
       ...(row.envelope_id === null ? {} : { envelopeId: row.envelope_id as string }),
-      ...(row.extras === null ? {} : (JSON.parse(row.extras as string) as EnvelopeExtras)), // written by encodeExtras
+      ...decodeExtras(row),
     },
     recipients: recipients.map(decodeRecipient),
     facts: {
@@ -163,6 +163,10 @@ export function decodeMessage(row: Row, recipients: readonly Row[]): Omit<Queued
     origin: decodeOrigin(row),
     arrived: row.arrived as number,
   };
+}
+
+function decodeExtras({ extras }: Row): EnvelopeExtras {
+  return typeof extras === "string" ? (JSON.parse(extras) as EnvelopeExtras) : {}; // written by encodeExtras
 }
 
 /** The message with all that its rows say. */
@@ -190,6 +194,7 @@ export function decodeSummary(row: Row, recipients: readonly Row[], now: number)
     size: row.size as number,
     origin: decodeOrigin(row),
     ...(held ? { hold } : {}),
+    ...decodeExtras(row),
     recipients: recipients.map((recipient) => ({
       index: recipient.idx as number,
       mailbox: decodeMailbox(recipient),

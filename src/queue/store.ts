@@ -21,7 +21,7 @@
  *   last outcome, body file left     250                  settled; the file is an orphan and is removed
  */
 import type { Content } from "../mail/content.ts";
-import type { ReversePath } from "../mail/envelope.ts";
+import type { EnvelopeExtras, ReversePath } from "../mail/envelope.ts";
 import type { Mailbox } from "../mail/mailbox.ts";
 import type { MessageId, NewMessage, Origin, QueuedBefore, QueuedMessage, QueuedRecipient } from "../mail/message.ts";
 import type { SubmittedKey } from "./idempotency.ts";
@@ -83,7 +83,8 @@ export interface QueuedRecipientSummary {
   readonly last: string;
 }
 
-export interface QueuedSummary {
+/** What its sender asked for beside (`EnvelopeExtras`) stands in it too. */
+export interface QueuedSummary extends EnvelopeExtras {
   readonly id: MessageId;
   readonly arrived: number;
   readonly from: ReversePath;
@@ -170,11 +171,17 @@ export interface QueueStore {
   /** The content of a queued message. */
   content(id: MessageId): Promise<Content | undefined>;
   stats(): Promise<QueueStats>;
-  /** Makes recipients that are not under lease due now; all of the queue where no ids are given. Returns how many. */
+  /**
+   * Makes recipients that are not under lease due now. Where no ids are given: all of the queue, but for what its senders want held until
+   * later (`holdUntil`). Returns how many.
+   */
   retry(now: number, ids?: readonly MessageId[]): Promise<number>;
-  /** Keeps messages from being tried. An attempt under way goes on; what it defers is held then. Returns how many were found. */
+  /**
+   * Keeps messages from being tried. An attempt under way goes on; what it defers is held then. What its sender wants held for longer falls
+   * due then only. Returns how many were found.
+   */
   hold(ids: readonly MessageId[], hold: Hold): Promise<number>;
-  /** Makes held messages due now. Returns how many were held. */
+  /** Makes held messages due now, or when their senders wanted it (`holdUntil`). Returns how many were held. */
   unhold(now: number, ids: readonly MessageId[]): Promise<number>;
   /** By kind and value. Those that are over are left out. */
   suspensions(now: number): Promise<readonly Suspension[]>;

@@ -6,7 +6,7 @@
  * 2. A message is taken in hand at once where there is room, else it waits in the queue for its turn. One with an idempotency key always waits:
  *    which of its recipients are new is known only when it is queued.
  */
-import { firstDue, type NewMessage, type QueuedBefore, type QueuedMessage } from "../mail/message.ts";
+import { isHeld, type NewMessage, type QueuedBefore, type QueuedMessage } from "../mail/message.ts";
 import { reply } from "../mail/reply.ts";
 import { type QueueStore, StoreError } from "../queue/store.ts";
 import { type ContentSink, type Intake, type Refusal, refuse } from "../server/policy.ts";
@@ -38,8 +38,7 @@ export class QueueIntake implements Intake {
   }
 
   async accept(message: NewMessage): Promise<QueuedBefore | undefined> {
-    const held = firstDue(message) > message.arrived; // RFC 4865
-    const lease = !held && message.idempotencyKey === undefined && this.#courier.room >= message.envelope.recipients.length;
+    const lease = !isHeld(message) && message.idempotencyKey === undefined && this.#courier.room >= message.envelope.recipients.length;
     if (!lease) return this.#store.enqueue(message, { lease });
     this.#courier.take(message);
     try {

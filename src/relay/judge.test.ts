@@ -59,6 +59,17 @@ const kindOf = ({ settlement, outcome, report }: Judged): string =>
   `${settlement.kind} ${outcome.action}${report === undefined ? "" : ` tells ${report.outcome.action}`}`;
 const notify = (...on: NonNullable<Recipient["notify"]>): Partial<QueuedRecipient> => ({ notify: on });
 
+const by = (mode: "return" | "notify", { trace = false, at = arrived + days(1) } = {}): Partial<Envelope> => ({
+  deliverBy: { at, mode, trace },
+});
+const byRoute: Outcome = {
+  action: "delayed",
+  scope: "recipient",
+  status: "4.0.0",
+  why: { kind: "local", text: "held by its route" },
+  untried: { due: arrived + hours(1), ages: false },
+};
+
 describe("what is told, by NOTIFY", () => {
   const table: readonly [string, Case, string][] = [
     ["a failure is", { outcome: failed }, "finished failed tells failed"],
@@ -110,11 +121,17 @@ describe("what is told, by NOTIFY", () => {
       { outcome: delayed, after: minutes(10), envelope: { deliverBy: { at: arrived + minutes(10), mode: "notify", trace: false } } },
       "deferred delayed tells delayed",
     ],
+    ["that its time means nothing from here on is told", { outcome: relayed, envelope: by("notify") }, "finished relayed tells relayed"],
+    ["also where the next server reports", { outcome: passedOn, envelope: by("notify") }, "finished delivered tells relayed"],
+    ["not where nothing is asked for", { outcome: relayed, envelope: by("notify"), recipient: notify() }, "finished relayed"],
+    ["not where the next server keeps to it", { outcome: { ...passedOn, deliverBy: true }, envelope: by("notify") }, "finished delivered"],
     [
-      "a trace is told where it ends",
-      { outcome: relayed, envelope: { deliverBy: { at: arrived + days(1), mode: "notify", trace: true } } },
-      "finished relayed tells relayed",
+      "but for a trace",
+      { outcome: { ...passedOn, deliverBy: true }, envelope: by("return", { trace: true }) },
+      "finished delivered tells relayed",
     ],
+    ["nor where it is in the mailbox", { outcome: inBox, envelope: by("notify", { trace: true }) }, "finished delivered"],
+    ["a route that holds does not stop its time", { outcome: byRoute, after: minutes(10), envelope: by("return") }, "deferred delayed"],
   ];
   for (const [name, given, expected] of table) it(name, () => assert.equal(kindOf(judged(given)), expected));
 });
@@ -130,6 +147,29 @@ describe("when it is tried again", () => {
     assert.equal(judged({ outcome: delayed, options, domain: "Slow.test" }).next, arrived + hours(1));
     const by = { at: arrived + minutes(2), mode: "return", trace: false } as const;
     assert.equal(judged({ outcome: delayed, options, envelope: { deliverBy: by } }).next, arrived + minutes(2));
+  });
+
+  it("at its time once more, so that its sender hears in time", () => {
+    const options: RetryOptions = { jitter: 0, intervals: [hours(1)] };
+    const at = arrived + minutes(10);
+    assert.equal(judged({ outcome: delayed, options, envelope: by("notify", { at }) }).next, at);
+    assert.equal(judged({ outcome: delayed, options, after: minutes(10), envelope: by("notify", { at }) }).next, arrived + minutes(70));
+    assert.equal(judged({ outcome: byRoute, envelope: by("return", { at }) }).next, at);
+    assert.equal(judged({ outcome: byRoute }).next, arrived + hours(1));
+  });
+
+  it("and when its time is over, with 5.4.7 and the last reason", () => {
+    const { outcome } = judged({ outcome: delayed, after: minutes(10), envelope: by("return", { at: arrived + minutes(10) }) });
+    assert.ok(outcome.action === "failed");
+    assert.deepEqual([outcome.status, outcome.why.kind], ["5.4.7", "connection"]);
+  });
+
+  it("counts from its release, or from when an operator lets it go before", () => {
+    const options: RetryOptions = { jitter: 0, intervals: [minutes(5)] };
+    const envelope = { holdUntil: arrived + days(20) };
+    assert.equal(judged({ outcome: delayed, after: days(1), envelope, options }).next, arrived + days(1) + minutes(5));
+    assert.equal(judged({ outcome: delayed, after: days(24.9), envelope, options }).settlement.kind, "deferred");
+    assert.equal(judged({ outcome: delayed, after: days(25), envelope, options }).settlement.kind, "finished");
   });
 
   it("always later than now, never after its life, and a failure is final", () => {

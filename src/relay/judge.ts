@@ -5,14 +5,16 @@
  * 1. Unknown and 4xx are tried again until the life of the message is over; reports made here live shorter (RFC 3464 2 has none of them last).
  * 2. A sender hears of a failure unless NOTIFY says otherwise, of a success only where NOTIFY asks for it, of a delay once, where NOTIFY
  *    is absent or asks for it (RFC 3461 4.1).
- * 3. Where the message says by when it should be there (RFC 2852), that is kept to.
+ * 3. Where the message says by when it should be there (RFC 2852), that is kept to: with mode R it is given up then, with mode N its sender
+ *    hears of the delay then.
+ * 4. What was held for its sender (RFC 4865) has waited from its release on.
  */
 import type { Attempted } from "../delivery/delivery.ts";
 import { type DomainPattern, matchesDomain } from "../delivery/route.ts";
 import { domainKey } from "../mail/domain.ts";
 import type { NotifyOn } from "../mail/envelope.ts";
 import type { QueuedMessage, QueuedRecipient } from "../mail/message.ts";
-import { describeReason, isUnfinished, type Outcome, type Unfinished } from "../mail/outcome.ts";
+import { type Done, describeReason, isUnfinished, type Outcome, type Unfinished } from "../mail/outcome.ts";
 import { inClass } from "../mail/status.ts";
 import type { ReportedRecipient } from "../message/delivery-status.ts";
 import { DEFAULT_GIVE_UP_AFTER, RetrySchedule, type RetryScheduleOptions } from "../queue/retry-schedule.ts";
@@ -72,19 +74,19 @@ export class Judge {
     if (!isUnfinished(outcome)) return this.#done(message, recipient, outcome, now);
     if (outcome.action === "failed") return this.#failed(message, recipient, outcome, now);
     const { untried } = outcome;
-    if (untried?.ages === false) return putOff(message, recipient, outcome, untried.due);
-    const begun = beginOf(message);
+    if (untried?.ages === false) return putOff(message, recipient, outcome, Math.min(untried.due, nextTerm(message, now)));
+    const begun = beginOf(message, now);
     const schedule = this.#scheduleFor(message, recipient);
     const attempts = recipient.attempts + 1;
     const next = schedule.nextAttempt({ arrived: begun, attempts, now, random: this.#random() });
-    const { deliverBy } = message.envelope;
-    const returnAt = deliverBy?.mode === "return" ? deliverBy.at : Number.POSITIVE_INFINITY;
-    if (next.kind === "expired" || now >= returnAt) return this.#failed(message, recipient, expired(outcome), now);
+    if (isTooLate(message, now)) return this.#failed(message, recipient, tooLate(outcome), now);
+    if (next.kind === "expired") return this.#failed(message, recipient, expired(outcome), now);
+    const term = nextTerm(message, now);
     const report = this.#delayReport(message, recipient, outcome, now, begun + schedule.giveUpAfter);
     const judged =
       untried === undefined
-        ? deferred(message, recipient, outcome, Math.min(next.at, returnAt), attempts)
-        : putOff(message, recipient, outcome, Math.min(untried.due, returnAt, begun + schedule.giveUpAfter));
+        ? deferred(message, recipient, outcome, Math.min(next.at, term), attempts)
+        : putOff(message, recipient, outcome, Math.min(untried.due, term, begun + schedule.giveUpAfter));
     return report === undefined ? judged : { ...judged, settlement: { ...judged.settlement, delayTold: true }, report };
   }
 
@@ -97,16 +99,12 @@ export class Judge {
 
   #done(message: QueuedMessage, recipient: QueuedRecipient, outcome: Exclude<Outcome, Unfinished>, now: number): Judged {
     const settlement = finished(message, recipient);
-    const asked = outcome.action !== "expanded" && this.#tellsSuccess(message, recipient, outcome);
-    return { recipient, outcome, settlement, ...(asked ? { report: { recipient, outcome, attempted: now } } : {}) };
-  }
-
-  /** RFC 3461 5.2.2, 6.2: told here where we have delivered it for good, or handed it to a server that will not tell. */
-  #tellsSuccess({ envelope }: QueuedMessage, recipient: QueuedRecipient, outcome: Extract<Outcome, { readonly reply: unknown }>): boolean {
-    const final = outcome.action === "relayed" || outcome.final === true;
-    if (!final) return false;
-    if (recipient.notify?.includes("success")) return true;
-    return outcome.action === "relayed" && envelope.deliverBy?.trace === true && wants(recipient, "delay"); // RFC 2852 4.1.4.2
+    const why = outcome.action === "expanded" ? undefined : tellsSuccess(message, recipient, outcome);
+    if (outcome.action === "expanded" || why === undefined) return { recipient, outcome, settlement };
+    // What is not final was passed on, whoever reports from there on (RFC 3464 2.3.3).
+    const told: Done = outcome.final === true ? outcome : { action: "relayed", at: outcome.at, reply: outcome.reply };
+    const passedOn = why === "success" ? {} : { passedOn: why };
+    return { recipient, outcome, settlement, report: { recipient, outcome: told, attempted: now, ...passedOn } };
   }
 
   #failed(message: QueuedMessage, recipient: QueuedRecipient, outcome: Unfinished, now: number): Judged {
@@ -124,7 +122,7 @@ export class Judge {
     const { reversePath, deliverBy } = message.envelope;
     if (recipient.delayTold || reversePath === null || !wants(recipient, "delay")) return undefined;
     const by = deliverBy?.mode === "notify" ? deliverBy.at : Number.POSITIVE_INFINITY;
-    if (now < Math.min(beginOf(message) + this.#tellDelayAfter, by)) return undefined;
+    if (now < Math.min(beginOf(message, now) + this.#tellDelayAfter, by)) return undefined;
     return { recipient, outcome, attempted: now, retryUntil };
   }
 
@@ -147,10 +145,48 @@ function putOff(message: QueuedMessage, recipient: QueuedRecipient, outcome: Unf
   return deferred(message, recipient, outcome, due, recipient.attempts);
 }
 
-/** RFC 4865 4.1: what was held for its sender has waited for nobody. */
-function beginOf({ arrived, envelope }: QueuedMessage): number {
-  return Math.max(arrived, envelope.holdUntil ?? 0);
+/**
+ * RFC 3461 5.2.2, 6.2: a success is told here where we have delivered it for good, or handed it to a server that will not tell. RFC 2852 4.1.4,
+ * unless NOTIFY=NEVER: a trace by each that passes it on, and with mode N that its time means nothing from here on.
+ */
+function tellsSuccess(
+  { envelope: { deliverBy } }: QueuedMessage,
+  { notify }: QueuedRecipient,
+  outcome: Done,
+): "success" | ReportedRecipient["passedOn"] {
+  if (notify?.includes("success") && (outcome.action === "relayed" || outcome.final === true)) return "success";
+  if (deliverBy === undefined || outcome.final === true || notify?.length === 0) return undefined;
+  if (outcome.deliverBy !== true && deliverBy.mode === "notify") return "untimed";
+  return outcome.deliverBy === true && deliverBy.trace ? "traced" : undefined;
 }
+
+/** RFC 4865: what was held for its sender has waited for nobody; nor what an operator let go before its time. */
+function beginOf({ arrived, envelope }: QueuedMessage, now: number): number {
+  return Math.max(arrived, Math.min(envelope.holdUntil ?? 0, now));
+}
+
+/** The time is over by which it had to be delivered or returned. */
+export function isTooLate({ envelope: { deliverBy } }: Pick<QueuedMessage, "envelope">, now: number): boolean {
+  return deliverBy?.mode === "return" && now >= deliverBy.at;
+}
+
+/** When it has to be looked at for its BY: to be returned, or for its sender to hear of the delay. */
+function nextTerm({ envelope: { deliverBy } }: QueuedMessage, now: number): number {
+  return deliverBy === undefined || deliverBy.at <= now ? Number.POSITIVE_INFINITY : deliverBy.at;
+}
+
+/** RFC 2852 4.1.5: x.4.7; the last reason stays. */
+function tooLate(outcome: Unfinished): Unfinished {
+  return { action: "failed", scope: outcome.scope, status: "5.4.7", why: outcome.why };
+}
+
+/** What becomes of those for whom it is too late to begin. */
+export const overdue: Unfinished = {
+  action: "failed",
+  scope: "message",
+  status: "5.4.7",
+  why: { kind: "local", text: "the time is over by which its sender wanted it delivered or returned" },
+};
 
 function finished({ id }: QueuedMessage, { index }: QueuedRecipient): Settlement {
   return { kind: "finished", id, index };

@@ -33,7 +33,7 @@ import type { CheckedArrival } from "./inspection/arrival-check.ts";
 import { type InspectorsOptions, inspectors } from "./inspection/inspectors.ts";
 import type { FromRule } from "./inspection/submission-check.ts";
 import { type Courier, QueueIntake } from "./intake.ts";
-import { Judge, type RetryOptions } from "./judge.ts";
+import { isTooLate, Judge, overdue, type RetryOptions } from "./judge.ts";
 import { Maildirs } from "./maildir.ts";
 import { isOneOf } from "./own-endpoints.ts";
 import { type LocalDomains, RelayPolicy } from "./policy.ts";
@@ -342,6 +342,11 @@ export class Relay {
   }
 
   #deliver(message: QueuedMessage): void {
+    if (isTooLate(message, this.#clock.now()))
+      return this.#settler.settle(
+        message,
+        message.recipients.map((recipient) => ({ recipient, outcome: overdue })),
+      );
     const suspended = this.#suspensions.among(message);
     if (suspended === undefined) return this.#deliverAllowed(message, message.recipients);
     this.#settler.release(message, suspended.recipients, suspended.due);

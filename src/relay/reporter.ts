@@ -98,6 +98,7 @@ export class Reporter {
       about: message.id,
       arrived: message.arrived,
       ...(envelope.envelopeId === undefined ? {} : { envelopeId: envelope.envelopeId }),
+      ...(envelope.deliverBy === undefined ? {} : { deliverBy: envelope.deliverBy.at }),
       recipients: reported,
       original: await originalOf(message.content, message.facts, whole),
       utf8: envelope.smtpUtf8,

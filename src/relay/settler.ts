@@ -92,7 +92,8 @@ export class Settler {
     const settlements = judged.map(({ settlement }) => settlement);
     const age = this.#options.clock.now() - message.arrived;
     const events = judged
-      .filter(({ outcome }) => outcome.untried?.ages !== true) // its destination is left alone, and that is told once
+      // Where its destination is left alone, that was told once for all.
+      .filter(({ outcome }) => outcome.action !== "delayed" || outcome.untried?.ages !== true)
       .map(({ recipient, outcome, next }): MailEvent => {
         const again = next === undefined ? {} : { next };
         return {

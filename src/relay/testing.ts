@@ -48,7 +48,10 @@ export interface Recipient {
 }
 
 /** A server on 25's terms that takes what `rcpt` lets it take. */
-export async function startRecipient(t: TestContext, rcpt: (address: string) => RcptDecision = () => accept): Promise<Recipient> {
+export async function startRecipient(
+  t: TestContext,
+  rcpt: (address: string) => RcptDecision | Promise<RcptDecision> = () => accept,
+): Promise<Recipient> {
   const arrived: Arrived[] = [];
   const waiting: (() => void)[] = [];
   const server = new SmtpServer(

@@ -11,7 +11,7 @@
 import type { Recipient } from "../mail/envelope.ts";
 import type { EventSink, ListenerKind } from "../mail/event.ts";
 import { type Reply, reply } from "../mail/reply.ts";
-import { type ServerEvent, ServerSession } from "../protocol/server-session.ts";
+import { type ServerEvent, ServerSession, type ServerSessionOptions } from "../protocol/server-session.ts";
 import type { ServerStream, StreamHandler, TlsFacts } from "../util/byte-stream.ts";
 import type { Clock } from "../util/clock.ts";
 import { LoginDesk, type LoginOutcome } from "./login-desk.ts";
@@ -47,6 +47,14 @@ export interface ConnectionContext {
 
 const LEFT = "the peer closed the connection";
 const crashed = reply(451, "4.3.0", "Temporary failure; try again later");
+
+/** RFC 4865 3: nine digits. */
+const HOLD_MOST = 999_999_999;
+
+/** The date is that of the session's begin: a promise that still holds at its end. */
+function futureRelease({ maxHold }: ServerOptions, now: number): Pick<ServerSessionOptions, "futureRelease"> {
+  return maxHold < 1000 ? {} : { futureRelease: { seconds: Math.min(Math.floor(maxHold / 1000), HOLD_MOST), until: now + maxHold } };
+}
 
 export class ServerConnection implements StreamHandler {
   readonly #stream: ServerStream;
@@ -85,6 +93,7 @@ export class ServerConnection implements StreamHandler {
       tls: !hasCertificate ? "none" : kind === "submission" ? "required" : "offered",
       secured: kind === "submissions",
       authentication: kind === "smtp" ? "none" : "required",
+      ...futureRelease(options, context.clock.now()),
     });
     this.#deadline = context.clock.now() + options.idleTimeout;
   }

@@ -2,7 +2,7 @@
 import type { ListenerKind } from "../mail/event.ts";
 import type { Endpoint } from "../net/address.ts";
 import { defaultLeniencies, type PathLeniencies } from "../protocol/path.ts";
-import { minutes, seconds } from "../util/clock.ts";
+import { days, minutes, seconds } from "../util/clock.ts";
 
 /** What becomes of a CR or LF that is no part of a CRLF, in content that was not declared binary. */
 export type BareLineEnds = "refuse" | "convert" | "keep";
@@ -38,6 +38,12 @@ export interface ServerOptions {
   readonly hideSubmitter: boolean;
   readonly bareLineEnds: Readonly<Record<"submission" | "smtp", BareLineEnds>>;
   readonly leniencies: PathLeniencies;
+  /** Milliseconds that an account may have a message held (FUTURERELEASE); 0: it is not offered. */
+  readonly maxHold: number;
+  /** The highest MT-PRIORITY that an account gets; a higher one is lowered. */
+  readonly maxPriority: number;
+  /** Seconds: the least BY time that may be asked for with mode R. */
+  readonly minDeliverBy: number;
 }
 
 export const defaultServerOptions: Omit<ServerOptions, "hostname"> = {
@@ -54,4 +60,7 @@ export const defaultServerOptions: Omit<ServerOptions, "hostname"> = {
   hideSubmitter: false,
   bareLineEnds: { submission: "convert", smtp: "refuse" },
   leniencies: defaultLeniencies,
+  maxHold: days(30),
+  maxPriority: 4,
+  minDeliverBy: 0,
 };

@@ -9,7 +9,7 @@
  * 5. Whatever ends it early discards the sink: nothing half accepted stays.
  */
 import { type Content, type ContentFacts, readContent } from "../mail/content.ts";
-import type { Envelope, Recipient } from "../mail/envelope.ts";
+import type { Envelope, EnvelopeExtras, Recipient } from "../mail/envelope.ts";
 import { type MessageId, type NewMessage, newMessageId, type Origin, type QueuedBefore } from "../mail/message.ts";
 import { reply } from "../mail/reply.ts";
 import { ContentScanner } from "../message/facts.ts";
@@ -168,6 +168,7 @@ export class Transaction {
       ...(tls === undefined ? {} : { tls: { version: tls.protocol, cipher: tls.cipher } }),
       id: this.id,
       recipients: this.recipients.map((recipient) => recipient.mailbox),
+      ...(this.mail.priority === undefined ? {} : { priority: this.mail.priority }),
       now: this.#now,
     });
   }
@@ -261,12 +262,25 @@ export class Transaction {
   }
 
   #message(content: Content, facts: ContentFacts): NewMessage {
-    const { size: _, ...mail } = this.mail;
+    const { size: _, hold: _hold, deliverBy: _deliverBy, priority: _priority, ...mail } = this.mail;
     // What was encoded anew needs no BINARYMIME any more.
     const body = mail.body === "BINARYMIME" && !facts.binary ? "8BITMIME" : mail.body;
-    const envelope: Envelope = { ...mail, body, recipients: this.recipients };
+    const envelope: Envelope = { ...mail, body, recipients: this.recipients, ...this.#extras() };
     const key = this.#idempotencyKey === undefined ? {} : { idempotencyKey: this.#idempotencyKey };
     return { id: this.id, envelope, content, facts, origin: this.#origin(), arrived: this.#now, ...key };
+  }
+
+  /** What MAIL asked for, in times that stay. What is held is to be there so long after its release: before it, nobody could bring it. */
+  #extras(): EnvelopeExtras {
+    const { hold, deliverBy, priority } = this.mail;
+    const release = hold === undefined ? this.#now : hold.kind === "for" ? this.#now + hold.seconds * 1000 : Math.max(this.#now, hold.at);
+    return {
+      ...(priority === undefined || priority === 0 ? {} : { priority }),
+      ...(hold === undefined ? {} : { holdUntil: release }),
+      ...(deliverBy === undefined
+        ? {}
+        : { deliverBy: { at: release + deliverBy.seconds * 1000, mode: deliverBy.mode, trace: deliverBy.trace } }),
+    };
   }
 
   #origin(): Origin {

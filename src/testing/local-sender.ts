@@ -9,7 +9,7 @@
 import { convertedContent } from "../client/convert-content.ts";
 import type { SmtpError } from "../client/error.ts";
 import { NotSupportedError } from "../client/error.ts";
-import { fitMessage, fitRecipient } from "../client/fit.ts";
+import { fitMessage, fitRecipient, holdMisfit } from "../client/fit.ts";
 import { type ClientMessage, type MadeMessage, messageFor } from "../client/message-input.ts";
 import { failureOf } from "../client/send-failure.ts";
 import type { RecipientReport, SendResult } from "../client/send-result.ts";
@@ -111,7 +111,9 @@ export abstract class LocalSender implements Sender {
     const people = [...(made.from === null ? [] : [made.from]), ...made.to];
     const smtpUtf8 = facts.eightBitHeader || people.some(({ localPart }) => !isAscii(localPart));
     const body = facts.binary || facts.longestLine > 998 ? "BINARYMIME" : facts.eightBit ? "8BITMIME" : "7BIT";
-    const fit = fitMessage({ reversePath: made.from, body, smtpUtf8 }, facts, offered);
+    const { hold, extras } = made.transfer;
+    const fit =
+      holdMisfit(hold, offered) ?? fitMessage({ reversePath: made.from, body, smtpUtf8, ...extras }, facts, offered, { now: Date.now() });
     if (fit.kind === "misfit") return this.#unfit(fit);
     const recipients = made.to.map((mailbox) => this.#recipient(mailbox, fit.envelope.smtpUtf8));
     if (!recipients.some((each) => typeof each === "string"))

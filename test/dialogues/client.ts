@@ -6,8 +6,8 @@
  *   user = "u"; password = "p"; mechanisms = ["LOGIN"]   the credentials
  *
  * Steps that do something
- *   send from=<a@b> to=<c@d> to=<e@f> text="..."   a transaction; also via=BDAT body= utf8=yes ret= envid=, behind a to=: notify= orcpt=,
- *                              and upto=5 for content that stops behind its fifth octet
+ *   send from=<a@b> to=<c@d> to=<e@f> text="..."   a transaction; also via=BDAT body= utf8=yes ret= envid= priority=,
+ *                              by=60;return;trace (milliseconds from now, which is 0), behind a to=: notify= orcpt=, and upto=5 for content that stops behind its fifth octet
  *   end                        the rest of such content and its end
  *   throws send ...            the same, and it must throw a TypeError before anything is written; also `throws name ...`
  *   command NOOP               any other command
@@ -32,7 +32,7 @@
  * 1. Every line that the client writes and every event must be in the dialogue.
  */
 import assert from "node:assert/strict";
-import type { BodyType, Envelope, NotifyOn, Recipient } from "../../src/mail/envelope.ts";
+import type { BodyType, DeliverBy, Envelope, NotifyOn, Recipient } from "../../src/mail/envelope.ts";
 import type { Mailbox } from "../../src/mail/mailbox.ts";
 import type { Reply } from "../../src/mail/reply.ts";
 import { type ClientEvent, ClientSession, type ClientSessionOptions, type RecipientResult } from "../../src/protocol/client-session.ts";
@@ -223,7 +223,11 @@ class ClientReplay {
     this.#content = this.#manner.cut(upto === undefined ? text : text.subarray(0, Number(upto)));
     const envelope = envelopeOf(words);
     this.#recipients = words.filter(({ name }) => name === "to").map(({ value }) => value.slice(1, -1));
-    this.#session.begin(envelope, { via: valueNamed(words, "via") === "BDAT" ? "BDAT" : "DATA", size: concat([text]).length });
+    this.#session.begin(envelope, {
+      via: valueNamed(words, "via") === "BDAT" ? "BDAT" : "DATA",
+      size: concat([text]).length,
+      now: 0,
+    });
   }
 
   #throws(words: readonly Word[], where: string): void {
@@ -248,15 +252,22 @@ function isServer(step: Step | undefined): boolean {
 
 const valueNamed = (words: readonly Word[], name: string): string | undefined => words.find((word) => word.name === name)?.value;
 
+function deliverByOf(text: string): DeliverBy {
+  const [at, mode, trace] = text.split(";");
+  return { at: Number(at), mode: mode === "return" ? "return" : "notify", trace: trace === "trace" };
+}
+
 function envelopeOf(words: readonly Word[]): Envelope {
   const recipients: Recipient[] = [];
   let reversePath: Mailbox | null = null;
-  const others: { ret?: "FULL" | "HDRS"; envelopeId?: string; body?: BodyType } = {};
+  const others: { ret?: "FULL" | "HDRS"; envelopeId?: string; body?: BodyType; priority?: number; deliverBy?: DeliverBy } = {};
   for (const { name, value: escaped } of words) {
     const value = fromUtf8Lossy(latin1(octetsOf(escaped)));
     const last = recipients.at(-1);
     if (name === "from") reversePath = mailboxOf(value);
     else if (name === "to") recipients.push({ mailbox: mailboxOf(value) as Mailbox });
+    else if (name === "priority") others.priority = Number(value);
+    else if (name === "by") others.deliverBy = deliverByOf(value);
     else if (name === "body") others.body = value as BodyType;
     else if (name === "ret") others.ret = value as "FULL" | "HDRS";
     else if (name === "envid") others.envelopeId = value;

@@ -15,8 +15,8 @@
  * Steps
  *   greet                      the late greeting
  *   tls                        the handshake: the server must be ready for it, and both have done it
- *   message from=<a@b> to=<c@d> to=<e@f> text="..."   the next message that was taken; parameters: body= ret= envid= utf8=yes,
- *                              and behind a to=: notify= orcpt=
+ *   message from=<a@b> to=<c@d> to=<e@f> text="..."   the next message that was taken; parameters: body= ret= envid= utf8=yes
+ *                              hold= (seconds or a date) by= (seconds;mode;trace) priority=, and behind a to=: notify= orcpt=
  *   closed                     the server has closed the connection; a dialogue that does not say so must leave it open
  *
  * Rules
@@ -195,12 +195,15 @@ class ServerReplay {
   }
 
   #describe(): string {
-    const { reversePath, body, smtpUtf8, ret, envelopeId } = this.#mail as MailCommand;
+    const { reversePath, body, smtpUtf8, ret, envelopeId, hold, deliverBy, priority } = this.#mail as MailCommand;
     const words = [`from=${formatReversePath(reversePath)}`];
     if (body !== "7BIT") words.push(`body=${body}`);
     if (smtpUtf8) words.push("utf8=yes");
     if (ret !== undefined) words.push(`ret=${ret}`);
     if (envelopeId !== undefined) words.push(`envid=${envelopeId}`);
+    if (hold !== undefined) words.push(`hold=${hold.kind === "for" ? hold.seconds : new Date(hold.at).toISOString()}`);
+    if (deliverBy !== undefined) words.push(`by=${deliverBy.seconds};${deliverBy.mode}${deliverBy.trace ? ";trace" : ""}`);
+    if (priority !== undefined) words.push(`priority=${priority}`);
     for (const { mailbox, notify, originalRecipient } of this.#recipients) {
       words.push(`to=<${formatMailbox(mailbox)}>`);
       if (notify !== undefined) words.push(`notify=${notify.length === 0 ? "never" : notify.join(",")}`);

@@ -8,6 +8,7 @@
  */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
+import { QueueControl } from "../../src/queue/control.ts";
 import { crashTests } from "./crashes.ts";
 import { idempotencyTests } from "./idempotency.ts";
 import { bytesIn, bytesOf, isIntact, newMessage, receive } from "./messages.ts";
@@ -109,7 +110,7 @@ function queueTests(open: Open, closeAll: () => Promise<unknown>): void {
       });
       const facts = { size: message.content.size, eightBit: true, eightBitHeader: true, binary: true, longestLine: 12_345 };
       await store.enqueue({ ...message, facts }, { lease: false });
-      const [found, ...others] = await store.lease(now, 100);
+      const [found, ...others] = await store.lease(now + 4 * 60_000, 100); // its priority of -4 lets others pass for so long
       assert.deepEqual(others, []);
       assert.ok(found !== undefined);
       const { recipients, ...envelope } = message.envelope;
@@ -235,18 +236,63 @@ function queueTests(open: Open, closeAll: () => Promise<unknown>): void {
       assert.deepEqual(await count(store), { messages: 0, recipients: 0, active: 0 });
     });
 
-    test("what is held until later falls due then, and the urgent are ahead of those that wait", async () => {
+    test("what is held until later falls due then and not before, and the urgent are ahead of those that wait", async () => {
       const store = await open();
       const now = Date.now();
       const held = newMessage({ arrived: now, envelope: { holdUntil: now + 60_000 } });
       const waiting = newMessage({ arrived: now - 1000 });
       const urgent = newMessage({ arrived: now, envelope: { priority: 4 } });
-      for (const message of [held, waiting, urgent]) await store.enqueue(message, { lease: false });
-      const ids = async (at: number) => (await store.lease(at, 1)).map(({ id }) => id);
+      const slow = newMessage({ arrived: now - 1000, envelope: { priority: -1 } });
+      const held2 = newMessage({ arrived: now, envelope: { holdUntil: now + 60_000, priority: 9 } });
+      for (const message of [slow, held, held2, waiting, urgent]) await store.enqueue(message, { lease: false });
+      const ids = async (at: number, limit = 1) => (await store.lease(at, limit)).map(({ id }) => id).sort();
       assert.deepEqual(
-        [await ids(now), await ids(now), await ids(now + 59_999), await ids(now + 60_000)],
-        [[urgent.id], [waiting.id], [], [held.id]],
+        [
+          await ids(now),
+          await ids(now),
+          await ids(now + 58_999),
+          await ids(now + 59_000),
+          await ids(now + 59_999),
+          await ids(now + 60_000, 9),
+        ],
+        [[urgent.id], [waiting.id], [], [slow.id], [], [held.id, held2.id].sort()],
       );
+    });
+
+    test("what its sender wants held is sent earlier by name alone", async () => {
+      const store = await open();
+      const now = Date.now();
+      const release = now + 60_000;
+      const extras = { holdUntil: release, priority: 2, deliverBy: { at: release + 1, mode: "notify", trace: false } } as const;
+      const later = newMessage({ arrived: now, envelope: extras });
+      await store.enqueue(later, { lease: false });
+      const due = async () => (await store.show(later.id))?.recipients[0]?.due;
+      const { holdUntil, priority, deliverBy } = (await store.show(later.id)) ?? {};
+      assert.deepEqual({ holdUntil, priority, deliverBy }, extras);
+      assert.equal((await store.list({ limit: 1 }))[0]?.holdUntil, release);
+      assert.equal(await store.retry(now), 0, "all of the queue is what waits");
+      await store.hold([later.id], { reason: "looked at", until: now + 1000 });
+      assert.equal(await due(), release, "a hold does not end before");
+      await store.hold([later.id], { reason: "looked at", until: release + 1000 });
+      assert.equal(await due(), release + 1000);
+      const control = new QueueControl(store, () => now);
+      assert.equal((await control.release({ filter: "" })).scheduled, 1);
+      assert.equal(await due(), release, "nor does letting it go");
+      for (const selection of [{ filter: "" }, { filter: `id:${later.id}` }]) {
+        const { messages, scheduled } = await control.retry(selection);
+        assert.deepEqual([messages, scheduled], [0, 1]);
+        assert.equal((await control.retry(selection, { dryRun: true })).messages, 0);
+        assert.equal(await due(), release);
+      }
+      assert.equal((await control.retry({ ids: [later.id] }, { dryRun: true })).messages, 1);
+      assert.equal(await due(), release);
+      assert.equal((await control.retry({ ids: [later.id] })).messages, 1);
+      assert.equal(await due(), now);
+      await store.hold([later.id], { reason: "looked at" });
+      await store.unhold(release + 5, [later.id]);
+      assert.equal(await due(), release + 5);
+      await store.settle([{ kind: "released", id: later.id, index: 0, due: release + 90 }], []);
+      assert.equal((await new QueueControl(store, () => release + 6).retry({ filter: "" })).messages, 1);
     });
 
     test("that a delay was reported is kept, also in another deferral and in another store", async () => {
