@@ -6,9 +6,10 @@
  * 2. Calls run in the order in which they were made.
  * 3. After a fatal answer every call, waiting or new, fails with it.
  */
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { type Transferable, Worker } from "node:worker_threads";
 import { DatabaseError } from "./error.ts";
+import { syncFolder } from "./folders.ts";
 import { type FolderLock, lockFolder } from "./lock.ts";
 import type { Caller } from "./procedures.ts";
 import type { Answer, FromWorker, ToWorker, WorkerSettings } from "./wire.ts";
@@ -18,6 +19,8 @@ export interface DatabaseOptions {
   readonly folder: string;
   /** Name of the file inside the folder. */
   readonly file: string;
+  /** Name of a folder inside it for files that rows name: a new database is refused where there are any. */
+  readonly belongings?: string;
   /** Modules of procedures, see ProcedureModule. */
   readonly procedures: readonly URL[];
   /** Of a new file. 16 KiB hold three messages of 5 KB, and halve the pages that a commit of many writes. */
@@ -57,8 +60,10 @@ const SMALLEST_ARENA = 64 * 1024;
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
   const lock = lockFolder(options.folder);
   try {
+    syncFolder(dirname(resolve(options.folder)));
     const settings: WorkerSettings = {
       file: join(options.folder, options.file),
+      belongings: options.belongings === undefined ? undefined : join(options.folder, options.belongings),
       procedures: options.procedures.map((url) => url.href),
       pageSize: options.pageSize ?? PAGE_SIZE,
       cacheBytes: options.cacheBytes ?? CACHE_BYTES,

@@ -4,17 +4,17 @@
  * Rules
  * 1. What the interface promises (store.ts), with one process on the data folder: leases live in memory and last as long as the process.
  * 2. The way of a small message has no `await` and no copy but the one into the arena of its commit.
- * 3. Below `minimumFree` nothing is taken in, while settling goes on: a queue that can still empty itself gets room again.
+ * 3. What is taken in finds its room first (disk-room.ts); what settles takes the last there is.
  * 4. A message whose body cannot be read is put off for a day and said, again each day; it is never handed out and never deleted.
  */
-import { statfsSync } from "node:fs";
 import { join } from "node:path";
 import type { Caller, Database, DatabaseError } from "../database/index.ts";
 import { type Content, memoryContent } from "../mail/content.ts";
 import type { EventSink } from "../mail/event.ts";
 import type { MessageId, NewMessage, QueuedMessage } from "../mail/message.ts";
 import { type Clock, days, systemClock } from "../util/clock.ts";
-import { BODY_FILE_THRESHOLD, BodyFiles, fileError, octetsIn, StoredBody } from "./body-files.ts";
+import { BODIES_FOLDER, BODY_FILE_THRESHOLD, BodyFiles, fileError, octetsIn, StoredBody } from "./body-files.ts";
+import { DiskRoom, PromisedWriter } from "./disk-room.ts";
 import type { CausedList, FoundMessage, Gone, QueueProcedures } from "./sqlite-procedures.ts";
 import { decodeMessage, decodeStanding, decodeSummary, decodeSuspension, encodeMessage } from "./sqlite-schema.ts";
 import {
@@ -49,7 +49,6 @@ export interface SqliteStoreOptions {
 }
 
 export const MINIMUM_FREE = 64 * 1024 * 1024;
-const FREE_CHECK_MS = 1000;
 const UNREADABLE_HOLD_MS = days(1);
 /** The reason kept with a recipient. */
 const LAST_LIMIT = 1000;
@@ -61,7 +60,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Queu
   const call = options.database.caller<QueueProcedures>("queue", asStoreError);
   const known = new Set(await call("files", undefined));
   try {
-    const files = new BodyFiles(join(options.folder, "bodies"));
+    const files = new BodyFiles(join(options.folder, BODIES_FOLDER));
     files.removeOrphans(known);
     return new SqliteStore(options, call, files);
   } catch (thrown) {
@@ -73,12 +72,9 @@ class SqliteStore implements QueueStore {
   #database: Database;
   #call: Caller<QueueProcedures>;
   #files: BodyFiles;
-  #folder: string;
-  #minimumFree: number;
+  #room: DiskRoom;
   #clock: Clock;
   #trouble: EventSink;
-  #freeChecked = Number.NEGATIVE_INFINITY;
-  #free = 0;
   #due: () => void = () => {};
   #suspended: () => void = () => {};
 
@@ -86,22 +82,21 @@ class SqliteStore implements QueueStore {
     this.#database = options.database;
     this.#call = call;
     this.#files = files;
-    this.#folder = options.folder;
-    this.#minimumFree = options.minimumFree ?? MINIMUM_FREE;
-    this.#clock = options.clock ?? systemClock;
+    const { folder, minimumFree = MINIMUM_FREE, clock = systemClock } = options;
+    this.#room = new DiskRoom({ folder, minimumFree, clock });
+    this.#clock = clock;
     this.#trouble = options.onTrouble ?? (() => {});
   }
 
   receive(sizeHint = 0): ContentWriter {
-    this.#mustHaveRoom(sizeHint);
-    return this.#files.receive();
+    return new PromisedWriter(this.#room, () => this.#files.receive(), sizeHint);
   }
 
   enqueue(message: NewMessage, options: EnqueueOptions): Promise<void> {
     const { content } = message;
     if (content.kind === "memory" && content.size <= BODY_FILE_THRESHOLD) {
       try {
-        this.#mustHaveRoom(content.size);
+        this.#room.take(content.size);
       } catch (thrown) {
         return Promise.reject(thrown);
       }
@@ -112,7 +107,7 @@ class SqliteStore implements QueueStore {
   }
 
   async #enqueueLarge(message: NewMessage, { lease }: EnqueueOptions): Promise<void> {
-    this.#mustHaveRoom(0);
+    this.#room.take(0);
     const { file, front, undo } = await this.#claim(message.content);
     try {
       await this.#call("enqueue", encodeMessage(message, file, lease), front);
@@ -181,7 +176,23 @@ class SqliteStore implements QueueStore {
     return this.#call("nextDue", undefined);
   }
 
-  async settle(settlements: readonly Settlement[], caused: readonly NewMessage[]): Promise<readonly MessageId[]> {
+  settle(settlements: readonly Settlement[], caused: readonly NewMessage[]): Promise<readonly MessageId[]> {
+    return this.#withLastRoom(() => this.#settle(settlements, caused));
+  }
+
+  /** Once more where the ballast can make room for it. */
+  async #withLastRoom<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (thrown) {
+      if (!(thrown instanceof StoreError) || thrown.code !== "full" || !this.#room.giveUpBallast()) throw thrown;
+      const why = `no space left: the ballast is given up so that what is delivered can be settled (${thrown.message})`;
+      this.#trouble({ type: "trouble", where: "queue", why });
+      return work();
+    }
+  }
+
+  async #settle(settlements: readonly Settlement[], caused: readonly NewMessage[]): Promise<readonly MessageId[]> {
     const chunks: Uint8Array[] = [];
     const list: CausedList[number][] = [];
     const undos: ((thrown: unknown) => void)[] = [];
@@ -248,7 +259,7 @@ class SqliteStore implements QueueStore {
     const { content, envelope, recipients } = message;
     const standing = recipients.flatMap(({ index, attempts, due, last, delayTold }) => [index, attempts, due, last, Number(delayTold)]);
     const whole: NewMessage = { ...message, envelope: { ...envelope, recipients } };
-    this.#mustHaveRoom(content.kind === "memory" ? content.size : 0);
+    this.#room.take(content.kind === "memory" ? content.size : 0);
     if (content.kind === "memory" && content.size <= BODY_FILE_THRESHOLD) {
       const restored = await this.#call("restore", [encodeMessage(whole, null, false), standing], content.chunks);
       if (restored) await this.#restored(message);
@@ -316,7 +327,7 @@ class SqliteStore implements QueueStore {
   }
 
   async remove(ids: readonly MessageId[]): Promise<readonly MessageId[]> {
-    return this.#gone(await this.#call("remove", ids));
+    return this.#gone(await this.#withLastRoom(() => this.#call("remove", ids)));
   }
 
   onDue(listener: () => void): void {
@@ -324,26 +335,18 @@ class SqliteStore implements QueueStore {
   }
 
   onFatal(listener: (error: StoreError) => void): void {
-    this.#database.onFatal((error) => listener(asStoreError(error)));
+    let told = false;
+    const tell = (error: StoreError): void => {
+      if (!told) listener(error);
+      told = true;
+    };
+    this.#database.onFatal((error) => tell(asStoreError(error)));
+    this.#files.onFatal(tell);
   }
 
   async close(): Promise<void> {
     await this.#database.close();
     await this.#files.close();
-  }
-
-  #mustHaveRoom(size: number): void {
-    const now = this.#clock.now();
-    if (Math.abs(now - this.#freeChecked) >= FREE_CHECK_MS) {
-      this.#freeChecked = now;
-      const { bavail, bsize } = statfsSync(this.#folder);
-      this.#free = bavail * bsize;
-    }
-    if (this.#free - size >= this.#minimumFree) {
-      this.#free -= size; // until the next look, what is let in counts as gone
-      return;
-    }
-    throw new StoreError("full", `${this.#folder}: ${this.#free} octets free, ${this.#minimumFree} are kept free`);
   }
 }
 

@@ -94,6 +94,8 @@ export interface LoginOptions {
 
 /** Milliseconds for the outcomes of what was cut at the deadline to be written. */
 const LAST_SETTLEMENTS = seconds(1);
+/** Milliseconds for sessions to hear that the store is lost. */
+const LAST_WORDS = seconds(1);
 /** Milliseconds until what waited for a destination that does not move is taken in hand again. */
 const GIVEN_BACK_FOR = minutes(1);
 
@@ -164,6 +166,18 @@ export class Relay {
     await this.#within(this.#hand.empty(), LAST_SETTLEMENTS);
     this.#resolver.close();
     await this.#options.stores.close();
+  }
+
+  /**
+   * Ends without the store, which is lost: sessions hear 421, and what is on its way out is cut, for nobody could record that it arrived.
+   * What is in the store is for the next start.
+   */
+  async abandon(): Promise<void> {
+    this.#stopping = true;
+    this.#suspensions.stop();
+    this.#delivery.stop();
+    this.#delivery.abort();
+    await this.#server.stop(LAST_WORDS);
   }
 
   /** The report on a message that is removed; `undefined` where nobody is to hear of it. */

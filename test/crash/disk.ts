@@ -155,7 +155,7 @@ function isKept(fate: Fate): boolean {
 
 function contentOf({ synced, pending }: File, fate: Fate): Buffer {
   if (fate.kind === "forgotten") return synced;
-  if (fate.kind === "kept") return changed(synced, pending);
+  if (fate.kind === "kept") return changed(Buffer.from(synced), pending);
   const { block } = fate;
   const kept: Change[] = [];
   for (const change of pending) {
@@ -171,9 +171,10 @@ function contentOf({ synced, pending }: File, fate: Fate): Buffer {
       at = end;
     }
   }
-  return changed(synced, kept);
+  return changed(Buffer.from(synced), kept);
 }
 
+/** May change `content` itself. */
 function changed(content: Buffer, changes: readonly Change[]): Buffer {
   let length = content.length;
   let longest = length;

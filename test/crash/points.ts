@@ -1,5 +1,5 @@
 /**
- * The moments at which the server is killed: one for each line of the table in src/queue/store.ts, and between them.
+ * The moments at which the server is killed, or a sync of it fails: one for each line of the table in src/queue/store.ts, and between them.
  *
  * Rules
  * 1. Each point is passed under the load, or the suite fails: a point that is never reached tests nothing.
@@ -14,6 +14,8 @@ export interface CrashPoint {
   readonly upTo: number;
   /** The next hop says nothing until the restart. */
   readonly silent: boolean;
+  /** A sync fails there: the process must end by itself, and its clients hear 421. Otherwise it is killed. */
+  readonly fails?: boolean;
 }
 
 export const crashPoints: readonly CrashPoint[] = [
@@ -37,4 +39,8 @@ export const crashPoints: readonly CrashPoint[] = [
   { title: "settled, after the body's file is removed", point: "body:after-unlink", upTo: 4, silent: false },
   { title: "the checkpoint: half written", point: "database:after-write", upTo: 40, silent: false },
   { title: "the checkpoint: written, before its sync", point: "database:before-sync", upTo: 1, silent: false },
+  { title: "EIO on the sync of a commit", point: "wal:eio", upTo: 40, silent: false, fails: true },
+  { title: "EIO on the sync of a large body", point: "body:eio", upTo: 6, silent: false, fails: true },
+  { title: "EIO on the sync of the bodies' folder", point: "folder:eio", upTo: 6, silent: false, fails: true },
+  { title: "EIO on the sync of a checkpoint", point: "database:eio", upTo: 1, silent: false, fails: true },
 ];

@@ -22,10 +22,12 @@ export class Recorder {
     this.#server = createServer((socket) => this.#serve(socket));
   }
 
-  /** The port. */
-  async start(): Promise<number> {
+  async start(): Promise<void> {
     this.#server.listen(0, "127.0.0.1");
     await once(this.#server, "listening");
+  }
+
+  get port(): number {
     return (this.#server.address() as { port: number }).port;
   }
 
@@ -90,9 +92,9 @@ const END = Buffer.from("\r\n.\r\n");
 class Session {
   ended = false;
   readonly #take: (content: Buffer) => void;
-  #rest = Buffer.alloc(0);
+  #rest: Buffer = Buffer.alloc(0);
   #content: Buffer[] | undefined;
-  #tail = Buffer.alloc(0);
+  #tail: Buffer = Buffer.alloc(0);
 
   constructor(take: (content: Buffer) => void) {
     this.#take = take;

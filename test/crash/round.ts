@@ -6,9 +6,10 @@
  * 2. Twice, explained: the next hop had it, and its 250 was not read yet, or what it meant could not be synced yet. How long that may take
  *    is counted in syncs, not in time.
  */
+import { exitCodes } from "../../src/cli/exit-codes.ts";
 import type { Cleanup } from "../support/temp-folder.ts";
 import { handOvers } from "./hand-overs.ts";
-import { readJournal } from "./journal.ts";
+import { type JournalRecord, readJournal } from "./journal.ts";
 import { type LoadResult, runLoad } from "./load.ts";
 import type { CrashPoint } from "./points.ts";
 import type { Random } from "./random.ts";
@@ -59,6 +60,7 @@ export class Rounds {
     const load = await this.#killed(victim, point, prefix);
     await recorder.quiet();
     const records = readJournal(this.#stage.journal);
+    if (point.fails === true) mustNotTryAgain(records, point.title);
     recorder.silent = false;
     const next = await this.#stage.start(this.#t);
     this.#victim = next;
@@ -86,7 +88,7 @@ export class Rounds {
   }
 
   /** Loads it until it is dead. */
-  async #killed(victim: Victim, { point, upTo, title }: CrashPoint, prefix: string): Promise<LoadResult> {
+  async #killed(victim: Victim, { point, upTo, title, fails = false }: CrashPoint, prefix: string): Promise<LoadResult> {
     const nth = this.#random.whole(1, upTo);
     const delay = this.#random.next() * 15;
     if (point !== undefined) this.#stage.arm(point, nth);
@@ -101,7 +103,19 @@ export class Rounds {
     });
     if (load.tried.length === MESSAGES) throw new Error(`${title}: the point was not reached`);
     const { signal, code } = await victim.within(victim.ended, "end");
-    if (signal !== "SIGKILL") throw new Error(`${title}: it ended by itself with ${signal ?? code}:\n${victim.text}`);
+    if (fails ? code !== exitCodes.software : signal !== "SIGKILL") {
+      throw new Error(`${title}: it ended with ${signal ?? code}:\n${victim.text}`);
+    }
+    const wrong = load.refusals.find((refusal) => !fails || !refusal.startsWith("421"));
+    if (wrong !== undefined) throw new Error(`${title}: a client heard ${wrong}`);
     return load;
   }
+}
+
+/** After a sync that failed none of the same file is begun: it would come back well, and have written nothing. */
+function mustNotTryAgain(records: readonly JournalRecord[], title: string): void {
+  const failed = records.findIndex(({ op, result }) => op === "sync-end" && result !== 0);
+  if (failed < 0) throw new Error(`${title}: no sync failed`);
+  const again = records.slice(failed).some(({ op, ino }) => op === "sync-begin" && ino === records[failed]?.ino);
+  if (again) throw new Error(`${title}: the sync was tried again`);
 }

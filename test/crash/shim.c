@@ -156,8 +156,28 @@ static enum kind kind_of(const char *path) {
   return strncmp(rest, "/bodies/", 8) == 0 ? BODY : OTHER;
 }
 
-static enum kind kind_at(int fd) { return fd < 0 || fd >= FDS ? NONE : fds[fd].kind; }
-static int is_file(int fd) { enum kind kind = kind_at(fd); return kind != NONE && kind != HOP; }
+static void forget(int fd) {
+  if (fd < 0 || fd >= FDS) return;
+  fds[fd].kind = NONE;
+  free(fds[fd].hop);
+  fds[fd].hop = NULL;
+}
+
+/* libuv closes by the number of the system call: whether a descriptor is still what it was must be looked at. */
+static enum kind kind_at(int fd) {
+  if (fd < 0 || fd >= FDS || fds[fd].kind == NONE) return NONE;
+  if (fds[fd].kind == HOP) return HOP; /* a new socket is forgotten when it is made */
+  struct stat found;
+  int error = errno;
+  if (fstat(fd, &found) != 0 || found.st_ino != fds[fd].ino || S_ISSOCK(found.st_mode)) forget(fd);
+  errno = error;
+  return fds[fd].kind;
+}
+
+static int is_file(int fd) {
+  enum kind kind = kind_at(fd);
+  return kind != NONE && kind != HOP;
+}
 
 /* Files */
 
@@ -188,12 +208,8 @@ OPENER(open)
 OPENER(open64)
 
 int close(int fd) {
-  if (fd >= 0 && fd < FDS) {
-    if (fd == journal) return 0;
-    fds[fd].kind = NONE;
-    free(fds[fd].hop);
-    fds[fd].hop = NULL;
-  }
+  if (fd == journal && fd >= 0) return 0;
+  forget(fd);
   return REAL(close)(fd);
 }
 
@@ -300,6 +316,24 @@ int rename(const char *from, const char *to) {
 }
 
 /* Sockets */
+
+int socket(int domain, int type, int protocol) {
+  int fd = REAL(socket)(domain, type, protocol);
+  forget(fd);
+  return fd;
+}
+
+int accept(int fd, struct sockaddr *restrict address, socklen_t *restrict length) {
+  int made = REAL(accept)(fd, address, length);
+  forget(made);
+  return made;
+}
+
+int accept4(int fd, struct sockaddr *restrict address, socklen_t *restrict length, int flags) {
+  int made = REAL(accept4)(fd, address, length, flags);
+  forget(made);
+  return made;
+}
 
 int connect(int fd, const struct sockaddr *address, socklen_t length) {
   if (hop_port != 0 && fd >= 0 && fd < FDS && address->sa_family == AF_INET && ntohs(((const struct sockaddr_in *)address)->sin_port) == hop_port) {

@@ -34,8 +34,8 @@ export class Stage {
     this.journal = join(folder, "journal");
     this.config = join(folder, "postrider.toml");
     this.#arm = join(folder, "arm");
-    this.#library = compileShim(folder);
     mkdirSync(folder, { recursive: true });
+    this.#library = compileShim(folder);
     writeFileSync(
       this.config,
       `hostname = "mail.crash.test"

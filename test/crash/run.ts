@@ -1,0 +1,103 @@
+/**
+ * The crash suite: `npm run test:crash -- [--rounds n] [--moments n] [--seed n] [--only words] [--write]`.
+ *
+ * Prints a table of what was lost (nothing) and what came twice, and ends with 1 where a message was lost, or came twice without an
+ * explanation. `--rounds` is for each kind of kill, `--moments` for each kind of power loss; `--seed` repeats the choice of both; `--write`
+ * puts the table into docs/durability.md.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import type { Cleanup } from "../support/temp-folder.ts";
+import type { Fate } from "./disk.ts";
+import { checkOrder } from "./order.ts";
+import { crashPoints } from "./points.ts";
+import { losePower, type PowerReport } from "./power.ts";
+import { Random } from "./random.ts";
+import { Recorder } from "./recorder.ts";
+import { record } from "./recording.ts";
+import { Report } from "./report.ts";
+import { type RoundResult, Rounds } from "./round.ts";
+import { skipWithoutShim } from "./shim.ts";
+import { Stage } from "./victim.ts";
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: "string", default: "5" },
+    moments: { type: "string", default: "40" },
+    seed: { type: "string", default: String(Date.now() % 1_000_000) },
+    only: { type: "string", default: "" },
+    write: { type: "boolean", default: false },
+  },
+});
+
+/** Messages of a run that a power loss ends. */
+const RECORDED = 150;
+const fates: readonly (readonly [title: string, fate: (random: Random) => Fate])[] = [
+  ["power loss: nothing that was not synced is there", () => ({ kind: "forgotten" })],
+  ["power loss: some of it is there, in blocks of 512 octets", (random) => ({ kind: "some", random, block: 512 })],
+  ["power loss: some of it is there, in blocks of 4096 octets", (random) => ({ kind: "some", random, block: 4096 })],
+];
+
+const callbacks: (() => void | Promise<void>)[] = [];
+const cleanup: Cleanup = { after: (callback) => void callbacks.push(callback) };
+
+async function kill(report: Report, folder: string, recorder: Recorder): Promise<void> {
+  const rounds = new Rounds(cleanup, new Stage(join(folder, "rounds"), recorder.port), recorder, new Random(Number(values.seed)));
+  for (const point of crashPoints) {
+    if (!point.title.includes(values.only)) continue;
+    const results: RoundResult[] = [];
+    for (let i = 0; i < Number(values.rounds); i++) results.push(await rounds.run(point));
+    report.addRounds(point.title, results);
+    console.error(point.title);
+  }
+  await rounds.end();
+}
+
+async function cutPower(report: Report, folder: string, recorder: Recorder): Promise<void> {
+  const wanted = fates.filter(([title]) => title.includes(values.only));
+  if (wanted.length === 0) return;
+  const random = new Random(Number(values.seed));
+  const recordings = [
+    await record(cleanup, recorder, { folder, messages: RECORDED, silent: true }),
+    await record(cleanup, recorder, { folder, messages: RECORDED, silent: false }),
+  ];
+  for (const { records } of recordings) report.addOrder(checkOrder(records));
+  for (const [title, fate] of wanted) {
+    const reports: PowerReport[] = [];
+    const moments = Math.ceil(Number(values.moments) / recordings.length);
+    for (const recording of recordings) reports.push(await losePower({ ...recording, moments, random, fate }));
+    report.addPower(title, reports);
+    console.error(title);
+  }
+}
+
+async function main(): Promise<number> {
+  const missing = skipWithoutShim();
+  if (missing !== false) {
+    console.error(`skipped: ${missing}`);
+    return 0;
+  }
+  console.error(`seed ${values.seed}`);
+  const folder = mkdtempSync(join(tmpdir(), "postrider-crash-"));
+  callbacks.push(() => rmSync(folder, { recursive: true, force: true }));
+  const recorder = new Recorder();
+  await recorder.start();
+  callbacks.push(() => recorder.stop());
+  const report = new Report();
+  await kill(report, folder, recorder);
+  await cutPower(report, folder, recorder);
+  console.log(report.text());
+  for (const failure of report.failures) console.log(`FAILED: ${failure}`);
+  if (report.failures.length > 0) return 1;
+  const when = `Measured ${new Date().toISOString().slice(0, 10)} with \`npm run test:crash -- --rounds ${values.rounds} --moments ${values.moments} --seed ${values.seed}\`.`;
+  if (values.write) report.write(when);
+  return 0;
+}
+
+try {
+  process.exitCode = await main();
+} finally {
+  for (let callback = callbacks.pop(); callback !== undefined; callback = callbacks.pop()) await callback();
+}
