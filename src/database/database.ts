@@ -4,9 +4,10 @@
  * Rules
  * 1. Calls of one turn of the event loop leave in one post; a promise stands for one call.
  * 2. Calls run in the order in which they were made.
- * 3. After a fatal answer every call, waiting or new, fails with it.
+ * 3. After a fatal answer every call, waiting or new, fails with it, and the file is left as it is.
  */
 import { dirname, join, resolve } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { type Transferable, Worker } from "node:worker_threads";
 import { DatabaseError } from "./error.ts";
 import { syncFolder } from "./folders.ts";
@@ -71,7 +72,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     };
     const script = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url);
     const worker = new Worker(script, { workerData: settings, name: "database" });
-    return new ThreadDatabase(worker, lock, await started(worker));
+    return new ThreadDatabase(worker, lock, await started(worker), settings.file);
   } catch (thrown) {
     lock.release();
     throw thrown;
@@ -93,11 +94,13 @@ function started(worker: Worker): Promise<readonly string[]> {
 }
 
 class ThreadDatabase implements Database {
+  #file: string;
   #worker: Worker;
   #lock: FolderLock;
   #numbers: ReadonlyMap<string, number>;
   #state: "open" | "closing" | "closed" = "open";
   #fatal: DatabaseError | undefined;
+  #guard: DatabaseSync | undefined;
   #onFatal: ((error: DatabaseError) => void)[] = [];
   #closed = Promise.withResolvers<void>();
   // The post that is being gathered.
@@ -110,7 +113,8 @@ class ThreadDatabase implements Database {
   #posted: Waiting[][] = [];
   #spare: ArrayBuffer[] = [];
 
-  constructor(worker: Worker, lock: FolderLock, names: readonly string[]) {
+  constructor(worker: Worker, lock: FolderLock, names: readonly string[], file: string) {
+    this.#file = file;
     this.#worker = worker;
     this.#lock = lock;
     this.#numbers = new Map(names.map((name, number) => [name, number]));
@@ -224,9 +228,24 @@ class ThreadDatabase implements Database {
     this.#closed.resolve();
   }
 
+  /**
+   * SQLite copies the log back when the last connection is closed, such as by the end of its thread, and removes it. After a failed sync
+   * none of that may be done: it would sync again, be told that all is well, and throw away what is good. So one more connection stays
+   * open until the process ends.
+   */
+  #keepLog(): void {
+    try {
+      this.#guard = new DatabaseSync(this.#file, { readOnly: true, timeout: 0 });
+      this.#guard.prepare("SELECT 1 FROM sqlite_master").get();
+    } catch {
+      // What cannot be opened cannot be closed by others either.
+    }
+  }
+
   #die(error: DatabaseError): void {
     if (this.#fatal !== undefined) return;
     this.#fatal = error;
+    this.#keepLog();
     for (const waiting of [...this.#posted.flat(), ...this.#waiting]) waiting.reject(waiting.asError(error));
     this.#posted = [];
     this.#waiting = [];

@@ -4,7 +4,8 @@
  * Rules
  * 1. The hot path has no savepoints: if a call throws, the whole commit is rolled back and its calls are run again one by one, so that only the
  *    guilty one fails.
- * 2. A commit that fails for anything but space is fatal: it is not retried, and nothing runs after it.
+ * 2. A commit that fails for anything but space is fatal: it is not retried, and nothing runs after it. So is a damaged page, wherever it
+ *    is met: what is written beside it may be lost with it.
  * 3. Where space ran out the log is copied back as soon as may be: it then begins anew in the room that it has.
  * 4. Checkpoints are made here and their errors looked at; SQLite's own automatic ones would hide a failed sync.
  */
@@ -36,6 +37,7 @@ interface Entry {
 export class Engine {
   readonly names: readonly string[];
   fatal: DatabaseError | undefined;
+  #file: string;
   #db: DatabaseSync;
   #entries: readonly Entry[];
   #sets: readonly ProcedureSet[];
@@ -53,6 +55,7 @@ export class Engine {
   #ranOut = false;
 
   constructor(settings: WorkerSettings, modules: readonly ProcedureModule[]) {
+    this.#file = settings.file;
     this.#db = open(settings, modules);
     const host = { db: this.#db, transfer: (bytes: Uint8Array) => void this.#transfers.push(bytes.buffer as ArrayBuffer) };
     const entries: Entry[] = [];
@@ -178,6 +181,10 @@ export class Engine {
       } catch (thrown) {
         this.#rollBack();
         const { code, message } = asDatabaseError(thrown, name);
+        if (code === "corrupt") {
+          this.fatal = new DatabaseError("fatal", `${message}; ${this.#file} is damaged, and left as it is`, { cause: thrown });
+          return;
+        }
         this.#ranOut ||= code === "full";
         this.#failures.push({ at, code, message });
         if (code === "busy") busy = message;

@@ -146,6 +146,15 @@ export function decodeMessage(row: Row, recipients: readonly Row[]): Omit<Queued
   };
 }
 
+/** The same, or what is wrong with the row: what a failing disk or a careless hand left of it must not stop the others. */
+export function readMessage(row: Row, recipients: readonly Row[]): Omit<QueuedMessage, "content"> | string {
+  try {
+    return decodeMessage(row, recipients);
+  } catch (thrown) {
+    return `row damaged: ${thrown instanceof Error ? thrown.message : thrown}`;
+  }
+}
+
 /** The message with all that its rows say. */
 export function decodeStanding(row: Row, recipients: readonly Row[]): Omit<StandingMessage, "content"> {
   const message = decodeMessage(row, recipients);
@@ -169,7 +178,7 @@ export function decodeSummary(row: Row, recipients: readonly Row[], now: number)
     arrived: row.arrived as number,
     from: decodeReversePath(row),
     size: row.size as number,
-    origin: decodeOrigin(row),
+    origin: readOrigin(row),
     ...(held ? { hold } : {}),
     recipients: recipients.map((recipient) => ({
       index: recipient.idx as number,
@@ -215,6 +224,15 @@ function decodeMailbox(row: Row): Mailbox {
 
 function decodeReversePath(row: Row): ReversePath {
   return row.from_local === null ? null : { localPart: row.from_local as string, domain: row.from_domain as string };
+}
+
+/** For listings: a damaged row is to be seen, too. */
+function readOrigin(row: Row): Origin {
+  try {
+    return decodeOrigin(row);
+  } catch {
+    return { kind: "local" };
+  }
 }
 
 function decodeOrigin(row: Row): Origin {

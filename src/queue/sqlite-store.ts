@@ -5,7 +5,7 @@
  * 1. What the interface promises (store.ts), with one process on the data folder: leases live in memory and last as long as the process.
  * 2. The way of a small message has no `await` and no copy but the one into the arena of its commit.
  * 3. What is taken in finds its room first (disk-room.ts); what settles takes the last there is.
- * 4. A message whose body cannot be read is put off for a day and said, again each day; it is never handed out and never deleted.
+ * 4. A message whose row or body cannot be read is put off for a day and said, again each day; it is never handed out and never deleted.
  */
 import { join } from "node:path";
 import type { Caller, Database, DatabaseError } from "../database/index.ts";
@@ -16,7 +16,7 @@ import { type Clock, days, systemClock } from "../util/clock.ts";
 import { BODIES_FOLDER, BODY_FILE_THRESHOLD, BodyFiles, fileError, octetsIn, StoredBody } from "./body-files.ts";
 import { DiskRoom, PromisedWriter } from "./disk-room.ts";
 import type { CausedList, FoundMessage, Gone, QueueProcedures } from "./sqlite-procedures.ts";
-import { decodeMessage, decodeStanding, decodeSummary, decodeSuspension, encodeMessage } from "./sqlite-schema.ts";
+import { decodeStanding, decodeSummary, decodeSuspension, encodeMessage, readMessage } from "./sqlite-schema.ts";
 import {
   type ContentWriter,
   type EnqueueOptions,
@@ -142,9 +142,9 @@ class SqliteStore implements QueueStore {
       const messages: QueuedMessage[] = [];
       const unreadable: Settlement[] = [];
       for (const one of found) {
-        const content = this.#contentOf(one);
-        if (typeof content === "string") this.#putOff(one, content, Math.max(now, this.#clock.now()) + UNREADABLE_HOLD_MS, unreadable);
-        else messages.push({ ...decodeMessage(one.row, one.recipients), content });
+        const message = this.#messageOf(one);
+        if (typeof message === "string") this.#putOff(one, message, Math.max(now, this.#clock.now()) + UNREADABLE_HOLD_MS, unreadable);
+        else messages.push(message);
       }
       if (unreadable.length > 0) await this.settle(unreadable, []);
       if (messages.length > 0 || found.length === 0) return messages;
@@ -159,10 +159,22 @@ class SqliteStore implements QueueStore {
     }
   }
 
+  /** The message, or what is wrong with it. */
+  #messageOf(found: FoundMessage): QueuedMessage | string {
+    if (found.missing === true) return "row missing: only its recipients are left";
+    const content = this.#contentOf(found);
+    if (typeof content === "string") return content;
+    const message = readMessage(found.row, found.recipients);
+    return typeof message === "string" ? message : { ...message, content };
+  }
+
   /** Its content, or what is wrong with it. */
   #contentOf({ row, body }: FoundMessage): Content | string {
-    if (row.file === null) return body === undefined ? "body missing from the database" : memoryContent([body]);
     const size = row.size as number;
+    if (row.file === null) {
+      if (body === undefined) return "body missing from the database";
+      return body.length === size ? memoryContent([body]) : `body damaged: ${body.length} of ${size} octets`;
+    }
     const front = body === undefined ? [] : [body];
     const file = row.file as string;
     return this.#files.trouble(file, size - octetsIn(front)) ?? new StoredBody(this.#files, file, size, true, front);

@@ -63,7 +63,7 @@ async function send(talk: Talk, id: string, size: number): Promise<string> {
   for (const command of ["MAIL FROM:<ann@load.test>", "RCPT TO:<bob@crash.test>", "DATA"]) {
     const answer = await talk.say(command);
     if (!/^[23]/.test(answer)) {
-      if (command !== "DATA") await talk.say("RSET");
+      await talk.say("RSET");
       return answer;
     }
   }

@@ -31,9 +31,11 @@ export class Recorder {
     return (this.#server.address() as { port: number }).port;
   }
 
+  /** Connections that there are end: silent ones would wait, others could be used for the next message. */
   set silent(silent: boolean) {
+    if (this.#silent === silent) return;
     this.#silent = silent;
-    if (silent) for (const socket of this.#sockets) socket.destroy(); // such as one that waits for the next message
+    for (const socket of this.#sockets) socket.destroy();
   }
 
   /** Resolves once no connection is left: all that was sent has been read. */

@@ -16,6 +16,31 @@ const program = fileURLToPath(new URL("../../bin/postrider.js", import.meta.url)
 /** Milliseconds for a start, or an end: what hangs is named, not waited for. */
 const LIMIT = 60_000;
 
+/** A server on a free port of 127.0.0.1 that takes anything for crash.test and hands it to the next hop. */
+export function writeConfig(path: string, { data, hopPort, minimumFree }: { data: string; hopPort: number; minimumFree: string }): void {
+  writeFileSync(
+    path,
+    `hostname = "mail.crash.test"
+data = ${JSON.stringify(data)}
+[listen]
+smtp = ["127.0.0.1:0"]
+[domains]
+local = ["crash.test"]
+recipients = ["*@crash.test"]
+[delivery]
+retry = ["1s"]
+[log]
+format = "json"
+[queue]
+minimum_free = ${JSON.stringify(minimumFree)}
+[[route]]
+domain = "*"
+to = "smtp://127.0.0.1:${hopPort}"
+tls = "none"
+`,
+  );
+}
+
 /** Places on disk that outlive the server. */
 export class Stage {
   readonly folder: string;
@@ -36,27 +61,7 @@ export class Stage {
     this.#arm = join(folder, "arm");
     mkdirSync(folder, { recursive: true });
     this.#library = compileShim(folder);
-    writeFileSync(
-      this.config,
-      `hostname = "mail.crash.test"
-data = ${JSON.stringify(data)}
-[listen]
-smtp = ["127.0.0.1:0"]
-[domains]
-local = ["crash.test"]
-recipients = ["*@crash.test"]
-[delivery]
-retry = ["1s"]
-[log]
-format = "json"
-[queue]
-minimum_free = ${JSON.stringify(minimumFree)}
-[[route]]
-domain = "*"
-to = "smtp://127.0.0.1:${hopPort}"
-tls = "none"
-`,
-    );
+    writeConfig(this.config, { data, hopPort, minimumFree });
   }
 
   /** Starts the server and waits until it is ready; its journal begins anew. */
