@@ -22,6 +22,11 @@ const FREE_CHECK_MS = 1000;
 /** What content beyond its declared size is promised at a time. */
 const PROMISE_STEP = 256 * 1024;
 
+function freeOn(folder: string): number {
+  const { bavail, bsize } = statfsSync(folder);
+  return bavail * bsize;
+}
+
 /** Gives the ballast up. False where there was none. */
 export function giveUpBallast(folder: string): boolean {
   const path = join(folder, BALLAST_FILE);
@@ -35,10 +40,13 @@ export interface DiskRoomOptions {
   /** Octets. */
   readonly minimumFree: number;
   readonly clock: Clock;
+  /** Octets that are free on the folder's disk. */
+  readonly free?: () => number;
 }
 
 export class DiskRoom {
   readonly #options: DiskRoomOptions;
+  readonly #lookAtDisk: () => number;
   #checked = Number.NEGATIVE_INFINITY;
   #free = 0;
   #promised = 0;
@@ -46,6 +54,7 @@ export class DiskRoom {
 
   constructor(options: DiskRoomOptions) {
     this.#options = options;
+    this.#lookAtDisk = options.free ?? (() => freeOn(options.folder));
     this.#hasBallast = statSync(join(options.folder, BALLAST_FILE), { throwIfNoEntry: false })?.size === BALLAST_SIZE;
   }
 
@@ -83,12 +92,11 @@ export class DiskRoom {
   }
 
   #mustHave(size: number): void {
-    const { folder, minimumFree, clock } = this.#options;
+    const { minimumFree, clock } = this.#options;
     const now = clock.now();
     if (Math.abs(now - this.#checked) >= FREE_CHECK_MS) {
       this.#checked = now;
-      const { bavail, bsize } = statfsSync(folder);
-      this.#free = bavail * bsize;
+      this.#free = this.#lookAtDisk();
     }
     const left = this.#free - this.#promised - size;
     if (left < minimumFree) throw this.#full(`${minimumFree} are kept free`);

@@ -106,6 +106,7 @@ export class Rounds {
     if (fails ? code !== exitCodes.software : signal !== "SIGKILL") {
       throw new Error(`${title}: it ended with ${signal ?? code}:\n${victim.text}`);
     }
+    if (fails && load.refusals.length === 0) throw new Error(`${title}: no client heard 421`);
     const wrong = load.refusals.find((refusal) => !fails || !refusal.startsWith("421"));
     if (wrong !== undefined) throw new Error(`${title}: a client heard ${wrong}`);
     return load;

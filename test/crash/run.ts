@@ -1,9 +1,9 @@
 /**
- * The crash suite: `npm run test:crash -- [--rounds n] [--moments n] [--seed n] [--only words] [--write]`.
+ * The crash suite: `npm run test:crash -- [--rounds n] [--moments n] [--seed n] [--seconds n] [--only words] [--write]`.
  *
  * Prints a table of what was lost (nothing) and what came twice, and ends with 1 where a message was lost, or came twice without an
  * explanation. `--rounds` is for each kind of kill, `--moments` for each kind of power loss; `--seed` repeats the choice of both; `--write`
- * puts the table into docs/durability.md.
+ * puts the table into docs/durability.md. After `--seconds` no more rounds are begun but the first of each kind.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -27,11 +27,15 @@ const { values } = parseArgs({
     rounds: { type: "string", default: "5" },
     moments: { type: "string", default: "40" },
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
+    seconds: { type: "string", default: "36000" },
     only: { type: "string", default: "" },
     write: { type: "boolean", default: false },
   },
 });
 
+const until = Date.now() + Number(values.seconds) * 1000;
+const isLate = (): boolean => Date.now() > until;
+const FEWEST_MOMENTS = 3;
 /** Messages of a run that a power loss ends. */
 const RECORDED = 150;
 const fates: readonly (readonly [title: string, fate: (random: Random) => Fate])[] = [
@@ -45,13 +49,17 @@ const cleanup: Cleanup = { after: (callback) => void callbacks.push(callback) };
 
 async function kill(report: Report, folder: string, recorder: Recorder): Promise<void> {
   const rounds = new Rounds(cleanup, new Stage(join(folder, "rounds"), recorder.port), recorder, new Random(Number(values.seed)));
-  for (const point of crashPoints) {
-    if (!point.title.includes(values.only)) continue;
-    const results: RoundResult[] = [];
-    for (let i = 0; i < Number(values.rounds); i++) results.push(await rounds.run(point));
-    report.addRounds(point.title, results);
-    console.error(point.title);
+  const points = crashPoints.filter(({ title }) => title.includes(values.only));
+  const results = points.map((): RoundResult[] => []);
+  for (let i = 0; i < Number(values.rounds); i++) {
+    for (const [at, point] of points.entries()) {
+      if (i > 0 && isLate()) break;
+      const result = await rounds.run(point);
+      results[at]?.push(result);
+      console.error(`${point.title}: ${result.accepted} acknowledged, ${result.lost.length} lost, ${result.twice.length} twice`);
+    }
   }
+  for (const [at, { title }] of points.entries()) report.addRounds(title, results[at] ?? []);
   await rounds.end();
 }
 
@@ -66,7 +74,7 @@ async function cutPower(report: Report, folder: string, recorder: Recorder): Pro
   for (const { records } of recordings) report.addOrder(checkOrder(records));
   for (const [title, fate] of wanted) {
     const reports: PowerReport[] = [];
-    const moments = Math.ceil(Number(values.moments) / recordings.length);
+    const moments = isLate() ? FEWEST_MOMENTS : Math.ceil(Number(values.moments) / recordings.length);
     for (const recording of recordings) reports.push(await losePower({ ...recording, moments, random, fate }));
     report.addPower(title, reports);
     console.error(title);

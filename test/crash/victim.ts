@@ -29,6 +29,8 @@ local = ["crash.test"]
 recipients = ["*@crash.test"]
 [delivery]
 retry = ["1s"]
+[limits]
+drain = "1s"
 [log]
 format = "json"
 [queue]
