@@ -18,6 +18,8 @@
  *   row, leased, attempt begun       250                  queued and due (at once, or when the lease has run out); sent again only if the next hop's 250 was not recorded
  *   row + outcome (+ bounce row)     250                  settled; outcome and the bounce it causes are one commit
  *   last outcome, body file left     250                  settled; the file is an orphan and is removed
+ *
+ * Each line is tested by killing the server there (test/crash/points.ts), and by power losses; docs/durability.md has what was measured.
  */
 import type { Content } from "../mail/content.ts";
 import type { ReversePath } from "../mail/envelope.ts";

@@ -33,8 +33,11 @@ const { values } = parseArgs({
   },
 });
 
-const until = Date.now() + Number(values.seconds) * 1000;
-const isLate = (): boolean => Date.now() > until;
+const begun = Date.now();
+/** `share` of the time that there is has passed. */
+const isLate = (share: number): boolean => Date.now() > begun + Number(values.seconds) * 1000 * share;
+/** Of the time, for kills; the rest is for power losses. */
+const FOR_KILLS = 0.65;
 const FEWEST_MOMENTS = 3;
 /** Messages of a run that a power loss ends. */
 const RECORDED = 150;
@@ -53,7 +56,7 @@ async function kill(report: Report, folder: string, recorder: Recorder): Promise
   const results = points.map((): RoundResult[] => []);
   for (let i = 0; i < Number(values.rounds); i++) {
     for (const [at, point] of points.entries()) {
-      if (i > 0 && isLate()) break;
+      if (i > 0 && isLate(FOR_KILLS)) break;
       const result = await rounds.run(point);
       results[at]?.push(result);
       console.error(`${point.title}: ${result.accepted} acknowledged, ${result.lost.length} lost, ${result.twice.length} twice`);
@@ -74,7 +77,7 @@ async function cutPower(report: Report, folder: string, recorder: Recorder): Pro
   for (const { records } of recordings) report.addOrder(checkOrder(records));
   for (const [title, fate] of wanted) {
     const reports: PowerReport[] = [];
-    const moments = isLate() ? FEWEST_MOMENTS : Math.ceil(Number(values.moments) / recordings.length);
+    const moments = isLate(1) ? FEWEST_MOMENTS : Math.ceil(Number(values.moments) / recordings.length);
     for (const recording of recordings) reports.push(await losePower({ ...recording, moments, random, fate }));
     report.addPower(title, reports);
     console.error(title);
