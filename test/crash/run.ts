@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { Cleanup } from "../support/temp-folder.ts";
 import type { Fate } from "./disk.ts";
+import { type JournalRecord, kindOf } from "./journal.ts";
 import { checkOrder } from "./order.ts";
 import { crashPoints } from "./points.ts";
 import { losePower, type PowerReport } from "./power.ts";
@@ -39,8 +40,8 @@ const isLate = (share: number): boolean => Date.now() > begun + Number(values.se
 /** Of the time, for kills; the rest is for power losses. */
 const FOR_KILLS = 0.65;
 const FEWEST_MOMENTS = 3;
-/** Messages of a run that a power loss ends. */
-const RECORDED = 150;
+/** Messages of a run that a power loss ends: enough for a checkpoint. */
+const RECORDED = 400;
 const fates: readonly (readonly [title: string, fate: (random: Random) => Fate])[] = [
   ["power loss: nothing that was not synced is there", () => ({ kind: "forgotten" })],
   ["power loss: some of it is there, in blocks of 512 octets", (random) => ({ kind: "some", random, block: 512 })],
@@ -75,6 +76,8 @@ async function cutPower(report: Report, folder: string, recorder: Recorder): Pro
     await record(cleanup, recorder, { folder, messages: RECORDED, silent: false }),
   ];
   for (const { records } of recordings) report.addOrder(checkOrder(records));
+  if (!recordings.some(({ records }) => hasCheckpoint(records)))
+    throw new Error("no checkpoint was made in the runs that a power loss ends");
   for (const [title, fate] of wanted) {
     const reports: PowerReport[] = [];
     const moments = isLate(1) ? FEWEST_MOMENTS : Math.ceil(Number(values.moments) / recordings.length);
@@ -82,6 +85,11 @@ async function cutPower(report: Report, folder: string, recorder: Recorder): Pro
     report.addPower(title, reports);
     console.error(title);
   }
+}
+
+/** A second sync of the database's file; the first is its making. */
+function hasCheckpoint(records: readonly JournalRecord[]): boolean {
+  return records.filter((record) => record.op === "sync-end" && kindOf(record) === "database").length > 1;
 }
 
 async function main(): Promise<number> {
