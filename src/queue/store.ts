@@ -55,7 +55,10 @@ export interface EnqueueOptions {
 
 /** Content on its way in. Small content stays in memory, large content goes to a file of its own. */
 export interface ContentWriter {
-  /** The caller's chunk is kept, not copied. A promise asks the caller to wait before the next chunk. */
+  /**
+   * The caller's chunk is kept, not copied. A promise asks the caller to wait before the next chunk; it rejects with a StoreError: full,
+   * where content grows beyond what there is room for.
+   */
   write(chunk: Uint8Array): void | Promise<void>;
   /**
    * Ends writing; `front` goes before all that was written: what is known only once the content was read, such as its signature. What is on

@@ -17,7 +17,7 @@ const END = "<!-- measured: end -->";
 export class Report {
   readonly failures: string[] = [];
   readonly #rows: string[][] = [];
-  #order = { replies: 0, large: 0 };
+  #order = { replies: 0, large: 0, early: 0 };
   #accepted = 0;
 
   addRounds(title: string, results: readonly RoundResult[]): void {
@@ -50,7 +50,9 @@ export class Report {
   }
 
   addOrder({ replies, large, violations }: OrderReport): void {
-    this.#order = { replies: this.#order.replies + replies, large: this.#order.large + large };
+    this.#order.replies += replies;
+    this.#order.large += large;
+    this.#order.early += violations.length;
     this.failures.push(...violations);
   }
 
@@ -58,12 +60,10 @@ export class Report {
   text(): string {
     const head = ["where it was ended", "rounds", "acknowledged", "lost", "twice", "of those explained", "restart, ms"];
     const lines = [head, head.map((_, i) => (i === 0 ? "---" : "--:")), ...this.#rows].map((row) => `| ${row.join(" | ")} |`);
-    const { replies, large } = this.#order;
-    return `${lines.join("\n")}
-
-Acknowledged in rounds with a restart: ${this.#accepted}. Order of system calls: ${replies} replies of 250 (${large} for bodies in files of
-their own) were looked at; ${this.failures.length === 0 ? "none was written before the syncs it stands for had returned" : "see the failures"}.
-`;
+    const { replies, large, early } = this.#order;
+    const order = `Order of system calls: ${replies} replies of 250 (${large} for bodies in files of their own) were looked at, ${early} were written before the syncs they stand for had returned.`;
+    const total = `In rounds with a restart ${this.#accepted} messages were acknowledged.`;
+    return `${lines.join("\n")}\n\n${replies === 0 ? total : `${total} ${order}`}\n`;
   }
 
   /** Puts it into the page. */

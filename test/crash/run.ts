@@ -115,8 +115,15 @@ async function main(): Promise<number> {
   return 0;
 }
 
+// Before the first victim starts: what was begun is cleaned up.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => void cleanUp().finally(() => process.exit(1)));
+
+async function cleanUp(): Promise<void> {
+  for (let callback = callbacks.pop(); callback !== undefined; callback = callbacks.pop()) await callback();
+}
+
 try {
   process.exitCode = await main();
 } finally {
-  for (let callback = callbacks.pop(); callback !== undefined; callback = callbacks.pop()) await callback();
+  await cleanUp();
 }

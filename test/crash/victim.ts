@@ -111,6 +111,20 @@ export class Stage {
   }
 }
 
+/** Victims that run. The runner ends a test file that takes too long with SIGTERM: they go with it. */
+const alive = new Set<ChildProcess>();
+
+function goTogether(child: ChildProcess): void {
+  if (process.listenerCount("SIGTERM") === 0) {
+    process.once("SIGTERM", () => {
+      for (const each of alive) each.kill("SIGKILL");
+      process.exit(143);
+    });
+  }
+  alive.add(child);
+  child.once("close", () => alive.delete(child));
+}
+
 export class Victim {
   readonly child: ChildProcess;
   /** How it ended. */
@@ -127,6 +141,7 @@ export class Victim {
       env: { ...process.env, NO_COLOR: "1", POSTRIDER_CONFIG: "", ...env },
       stdio: ["ignore", "ignore", "pipe"],
     });
+    goTogether(this.child);
     this.child.stderr?.on("data", (chunk: Buffer) => {
       this.text += chunk.toString();
       this.#look();
