@@ -61,7 +61,7 @@ const SMALLEST_ARENA = 64 * 1024;
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
   const lock = lockFolder(options.folder);
   try {
-    syncFolder(dirname(resolve(options.folder)));
+    keepName(options.folder);
     const settings: WorkerSettings = {
       file: join(options.folder, options.file),
       belongings: options.belongings === undefined ? undefined : join(options.folder, options.belongings),
@@ -76,6 +76,14 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   } catch (thrown) {
     lock.release();
     throw thrown;
+  }
+}
+
+function keepName(folder: string): void {
+  try {
+    syncFolder(dirname(resolve(folder)));
+  } catch (cause) {
+    throw new DatabaseError("io", `cannot sync the folder above ${folder}: ${cause instanceof Error ? cause.message : cause}`, { cause });
   }
 }
 

@@ -15,8 +15,8 @@ export function makeFolders(folder: string, mode: number): void {
 }
 
 /**
- * Syncs the names in a folder, where this user may read it: one that may not cannot have made what is in it. Done at each start, for who
- * made the folders may have been killed before that.
+ * Syncs the names in a folder, where this user may read it (one that may not cannot have made what is in it) and its file system knows how.
+ * Done at each start, for who made the folders may have been killed before that.
  */
 export function syncFolder(folder: string): void {
   let fd: number;
@@ -29,6 +29,9 @@ export function syncFolder(folder: string): void {
   }
   try {
     fsyncSync(fd);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== "EINVAL" && code !== "ENOTSUP" && code !== "EROFS") throw error;
   } finally {
     closeSync(fd);
   }

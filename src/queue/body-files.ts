@@ -11,23 +11,10 @@
  *    would not say.
  * 5. A file that no row names is an orphan; orphans are removed when the queue is opened, before anything is received.
  */
-import {
-  close,
-  closeSync,
-  createReadStream,
-  fsync,
-  fsyncSync,
-  mkdirSync,
-  open,
-  opendirSync,
-  openSync,
-  rmSync,
-  statSync,
-  unlink,
-  writev,
-} from "node:fs";
+import { close, createReadStream, fsync, mkdirSync, open, opendirSync, rmSync, statSync, unlink, writev } from "node:fs";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
+import { syncFolder } from "../database/folders.ts";
 import { type Content, memoryContent } from "../mail/content.ts";
 import { type ContentWriter, StoreError } from "./store.ts";
 
@@ -89,12 +76,7 @@ export class BodyFiles {
   constructor(folder: string) {
     this.#folder = folder;
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-    const parent = openSync(dirname(folder), "r");
-    try {
-      fsyncSync(parent);
-    } finally {
-      closeSync(parent);
-    }
+    syncFolder(dirname(folder));
   }
 
   /** Called once after a failed sync. One listener. */
