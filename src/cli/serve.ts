@@ -120,7 +120,8 @@ async function stop(relay: Relay, control: ControlServer, ending: Ending, drain:
     logger.error("the queue's storage failed; this process ends. Start it again once the disk is in order: what got its 250 is safe", {
       error: ending.error.message,
     });
-    return control.close();
+    await Promise.all([relay.abandon(), control.close()]);
+    return;
   }
   logger.info("stopping: nothing new is taken, what is under way is finished", { signal: ending.signal, within: `${drain / 1000} s` });
   await control.close();

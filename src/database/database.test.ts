@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -114,6 +114,41 @@ describe("database", () => {
     await assert.rejects(open(), fails("corrupt"));
   });
 
+  test("a new file beside what belongs to rows is refused each time, one with rows is not", async () => {
+    const options = { folder, file: "rows.db", belongings: "bodies", procedures: [rows] };
+    mkdirSync(join(folder, "bodies"));
+    await (await openDatabase(options)).close();
+    writeFileSync(join(folder, "bodies", "a"), "");
+    await (await openDatabase(options)).close();
+    for (const harm of [() => truncateSync(join(folder, "rows.db")), () => rmSync(join(folder, "rows.db")), () => {}]) {
+      harm();
+      await assert.rejects(openDatabase(options), fails("corrupt", /missing or empty, but .*bodies has a file that belongs to its rows/));
+      assert.ok(existsSync(join(folder, "bodies", "a")));
+    }
+  });
+
+  test("a damaged page is fatal once it is met", async () => {
+    let database = await open();
+    await database.caller<RowProcedures>("rows")("add", 1, [Buffer.from("bytes")]);
+    await database.close();
+    const path = join(folder, "rows.db");
+    const db = new DatabaseSync(path);
+    const root = Number(db.prepare("SELECT rootpage FROM sqlite_master WHERE name = 'row'").get()?.rootpage);
+    const size = Number(db.prepare("PRAGMA page_size").get()?.page_size);
+    db.close();
+    const whole = readFileSync(path);
+    whole.fill(0xa5, (root - 1) * size, (root - 1) * size + 16);
+    writeFileSync(path, whole);
+    database = await open();
+    const told: DatabaseError[] = [];
+    database.onFatal((error) => told.push(error));
+    await assert.rejects(
+      database.caller<RowProcedures>("rows")("get", 1),
+      fails("fatal", /malformed; .*rows\.db is damaged, and left as it is/),
+    );
+    assert.equal(told.length, 1);
+  });
+
   test("a folder that cannot be made is said", async () => {
     writeFileSync(join(folder, "file"), "");
     await assert.rejects(openDatabase({ folder: join(folder, "file", "data"), file: "rows.db", procedures: [rows] }), DatabaseError);
@@ -140,6 +175,7 @@ describe("database", () => {
     await assert.rejects(call("add", 4), fails("fatal"));
     assert.equal(told.length, 1);
     await database.close();
+    assert.ok(existsSync(join(folder, "rows.db-wal")), "the log was copied back and removed after a commit that failed");
     database = await open();
     assert.equal(await database.caller<RowProcedures>("rows")("count", undefined), 0);
   });

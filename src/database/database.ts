@@ -4,11 +4,13 @@
  * Rules
  * 1. Calls of one turn of the event loop leave in one post; a promise stands for one call.
  * 2. Calls run in the order in which they were made.
- * 3. After a fatal answer every call, waiting or new, fails with it.
+ * 3. After a fatal answer every call, waiting or new, fails with it, and the file is left as it is.
  */
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { type Transferable, Worker } from "node:worker_threads";
 import { DatabaseError } from "./error.ts";
+import { syncFolder } from "./folders.ts";
 import { type FolderLock, lockFolder } from "./lock.ts";
 import type { Caller } from "./procedures.ts";
 import type { Answer, FromWorker, ToWorker, WorkerSettings } from "./wire.ts";
@@ -18,6 +20,8 @@ export interface DatabaseOptions {
   readonly folder: string;
   /** Name of the file inside the folder. */
   readonly file: string;
+  /** Name of a folder inside it for files that rows name: a new database is refused where there are any. */
+  readonly belongings?: string;
   /** Modules of procedures, see ProcedureModule. */
   readonly procedures: readonly URL[];
   /** Of a new file. 16 KiB hold three messages of 5 KB, and halve the pages that a commit of many writes. */
@@ -57,8 +61,10 @@ const SMALLEST_ARENA = 64 * 1024;
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
   const lock = lockFolder(options.folder);
   try {
+    keepName(options.folder);
     const settings: WorkerSettings = {
       file: join(options.folder, options.file),
+      belongings: options.belongings === undefined ? undefined : join(options.folder, options.belongings),
       procedures: options.procedures.map((url) => url.href),
       pageSize: options.pageSize ?? PAGE_SIZE,
       cacheBytes: options.cacheBytes ?? CACHE_BYTES,
@@ -66,10 +72,18 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     };
     const script = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url);
     const worker = new Worker(script, { workerData: settings, name: "database" });
-    return new ThreadDatabase(worker, lock, await started(worker));
+    return new ThreadDatabase(worker, lock, await started(worker), settings.file);
   } catch (thrown) {
     lock.release();
     throw thrown;
+  }
+}
+
+function keepName(folder: string): void {
+  try {
+    syncFolder(dirname(resolve(folder)));
+  } catch (cause) {
+    throw new DatabaseError("io", `cannot sync the folder above ${folder}: ${cause instanceof Error ? cause.message : cause}`, { cause });
   }
 }
 
@@ -88,11 +102,13 @@ function started(worker: Worker): Promise<readonly string[]> {
 }
 
 class ThreadDatabase implements Database {
+  #file: string;
   #worker: Worker;
   #lock: FolderLock;
   #numbers: ReadonlyMap<string, number>;
   #state: "open" | "closing" | "closed" = "open";
   #fatal: DatabaseError | undefined;
+  #guard: DatabaseSync | undefined;
   #onFatal: ((error: DatabaseError) => void)[] = [];
   #closed = Promise.withResolvers<void>();
   // The post that is being gathered.
@@ -105,7 +121,8 @@ class ThreadDatabase implements Database {
   #posted: Waiting[][] = [];
   #spare: ArrayBuffer[] = [];
 
-  constructor(worker: Worker, lock: FolderLock, names: readonly string[]) {
+  constructor(worker: Worker, lock: FolderLock, names: readonly string[], file: string) {
+    this.#file = file;
     this.#worker = worker;
     this.#lock = lock;
     this.#numbers = new Map(names.map((name, number) => [name, number]));
@@ -219,9 +236,24 @@ class ThreadDatabase implements Database {
     this.#closed.resolve();
   }
 
+  /**
+   * SQLite copies the log back when the last connection is closed, such as by the end of its thread, and removes it. After a failed sync
+   * none of that may be done: it would sync again, be told that all is well, and throw away what is good. So one more connection stays
+   * open until the process ends.
+   */
+  #keepLog(): void {
+    try {
+      this.#guard = new DatabaseSync(this.#file, { readOnly: true, timeout: 0 });
+      this.#guard.prepare("SELECT 1 FROM sqlite_master").get();
+    } catch {
+      // What cannot be opened cannot be closed by others either.
+    }
+  }
+
   #die(error: DatabaseError): void {
     if (this.#fatal !== undefined) return;
     this.#fatal = error;
+    this.#keepLog();
     for (const waiting of [...this.#posted.flat(), ...this.#waiting]) waiting.reject(waiting.asError(error));
     this.#posted = [];
     this.#waiting = [];

@@ -4,11 +4,14 @@
  * Rules
  * 1. The hot path has no savepoints: if a call throws, the whole commit is rolled back and its calls are run again one by one, so that only the
  *    guilty one fails.
- * 2. A commit that fails for anything but space is fatal: it is not retried, and nothing runs after it.
- * 3. Checkpoints are made here and their errors looked at; SQLite's own automatic ones would hide a failed sync.
+ * 2. A commit that fails for anything but space is fatal: it is not retried, and nothing runs after it. So is a damaged page, wherever it
+ *    is met: what is written beside it may be lost with it.
+ * 3. Where space ran out the log is copied back as soon as may be: it then begins anew in the room that it has.
+ * 4. Checkpoints are made here and their errors looked at; SQLite's own automatic ones would hide a failed sync.
  */
+import { existsSync, readdirSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
-import { asDatabaseError, DatabaseError } from "./error.ts";
+import { asDatabaseError, DatabaseError, errcodeOf, SQLITE_IOERR_SHMSIZE } from "./error.ts";
 import type { Procedure, ProcedureModule, ProcedureSet } from "./procedures.ts";
 import type { Failure, WorkerSettings } from "./wire.ts";
 
@@ -34,6 +37,7 @@ interface Entry {
 export class Engine {
   readonly names: readonly string[];
   fatal: DatabaseError | undefined;
+  #file: string;
   #db: DatabaseSync;
   #entries: readonly Entry[];
   #sets: readonly ProcedureSet[];
@@ -47,8 +51,11 @@ export class Engine {
   #calls: PendingCall[] = [];
   #answered = false;
   #broken = false;
+  /** A commit found no space since the last checkpoint. */
+  #ranOut = false;
 
   constructor(settings: WorkerSettings, modules: readonly ProcedureModule[]) {
+    this.#file = settings.file;
     this.#db = open(settings, modules);
     const host = { db: this.#db, transfer: (bytes: Uint8Array) => void this.#transfers.push(bytes.buffer as ArrayBuffer) };
     const entries: Entry[] = [];
@@ -103,13 +110,15 @@ export class Engine {
 
   /** Keeps the WAL short; called between commits, when their answers are sent. */
   checkpoint(): void {
-    if (this.fatal !== undefined || (this.#commits < COMMITS_BETWEEN_LOOKS && this.#bytes < BYTES_BETWEEN_LOOKS)) return;
+    if (this.fatal !== undefined) return;
+    if (!this.#ranOut && this.#commits < COMMITS_BETWEEN_LOOKS && this.#bytes < BYTES_BETWEEN_LOOKS) return;
     this.#commits = 0;
     this.#bytes = 0;
     try {
       const seen = this.#db.prepare("PRAGMA wal_checkpoint(NOOP)").get();
-      if (Number(seen?.log) - Number(seen?.checkpointed) < this.#checkpointPages) return;
+      if (Number(seen?.log) - Number(seen?.checkpointed) < (this.#ranOut ? 1 : this.#checkpointPages)) return;
       this.#db.exec("PRAGMA wal_checkpoint(PASSIVE)");
+      this.#ranOut = false;
     } catch (thrown) {
       const error = asDatabaseError(thrown, "checkpoint");
       if (error.code === "full" || error.code === "busy") return; // the WAL grows on, the next look tries again
@@ -133,6 +142,7 @@ export class Engine {
           this.fatal = new DatabaseError("fatal", error.message, { cause: thrown });
           return true;
         }
+        this.#ranOut ||= error.code === "full";
         this.#rollBack();
         return false;
       }
@@ -171,6 +181,11 @@ export class Engine {
       } catch (thrown) {
         this.#rollBack();
         const { code, message } = asDatabaseError(thrown, name);
+        if (code === "corrupt") {
+          this.fatal = new DatabaseError("fatal", `${message}; ${this.#file} is damaged, and left as it is`, { cause: thrown });
+          return;
+        }
+        this.#ranOut ||= code === "full";
         this.#failures.push({ at, code, message });
         if (code === "busy") busy = message;
       }
@@ -190,6 +205,7 @@ function open(settings: WorkerSettings, modules: readonly ProcedureModule[]): Da
   try {
     db = new DatabaseSync(settings.file, { timeout: BUSY_TIMEOUT_MS });
     const versions = readVersions(db);
+    if (versions.size === 0) mustBeAlone(settings);
     for (const { name, migrations } of modules) {
       if ((versions.get(name) ?? 0) > migrations.length) {
         throw new DatabaseError("newer", `${settings.file} was written by a newer version of this program (${name} ${versions.get(name)})`);
@@ -205,8 +221,20 @@ function open(settings: WorkerSettings, modules: readonly ProcedureModule[]): Da
     return db;
   } catch (thrown) {
     db?.close();
-    throw asDatabaseError(thrown, `cannot open ${settings.file}`);
+    const error = asDatabaseError(thrown, `cannot open ${settings.file}`);
+    // Without room for its shared memory SQLite speaks of an I/O error.
+    if (errcodeOf(thrown) === SQLITE_IOERR_SHMSIZE) throw new DatabaseError("full", error.message, { cause: thrown });
+    throw error;
   }
+}
+
+/** An empty database beside what belongs to a full one is not a new one: it is what is left after an accident. */
+function mustBeAlone({ file, belongings }: WorkerSettings): void {
+  if (belongings === undefined) return;
+  const found = existsSync(belongings) ? readdirSync(belongings).length : 0;
+  if (found === 0) return;
+  const what = found === 1 ? "a file that belongs" : `${found} files that belong`;
+  throw new DatabaseError("corrupt", `${file} is missing or empty, but ${belongings} has ${what} to its rows`);
 }
 
 function readVersions(db: DatabaseSync): Map<string, number> {

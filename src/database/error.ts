@@ -37,6 +37,8 @@ const SQLITE_CORRUPT = 11;
 const SQLITE_FULL = 13;
 const SQLITE_CANTOPEN = 14;
 const SQLITE_NOTADB = 26;
+/** An extended code. */
+export const SQLITE_IOERR_SHMSIZE = 10 | (19 << 8);
 
 /** The DatabaseError for whatever was thrown; `during` begins the message. */
 export function asDatabaseError(thrown: unknown, during: string): DatabaseError {
@@ -45,9 +47,15 @@ export function asDatabaseError(thrown: unknown, during: string): DatabaseError 
   return new DatabaseError(codeOf(thrown), `${during}: ${text}`, { cause: thrown });
 }
 
-function codeOf(thrown: unknown): DatabaseErrorCode {
+/** SQLite's extended result code, where the error has one. */
+export function errcodeOf(thrown: unknown): number | undefined {
   const errcode = typeof thrown === "object" && thrown !== null && "errcode" in thrown ? thrown.errcode : undefined;
-  if (typeof errcode !== "number") return "failed";
+  return typeof errcode === "number" ? errcode : undefined;
+}
+
+function codeOf(thrown: unknown): DatabaseErrorCode {
+  const errcode = errcodeOf(thrown);
+  if (errcode === undefined) return "failed";
   switch (errcode & 0xff) {
     case SQLITE_FULL:
       return "full";

@@ -4,7 +4,9 @@
  * Rules
  * 1. The lock is the operating system's: it goes with the process, however that ends.
  * 2. The holder keeps a RESERVED lock, under which others can still read who it is.
- * 3. The file is never opened but through SQLite: closing any other descriptor on it would drop the lock (POSIX record locks).
+ * 3. It is synced like any other: after a power loss a torn one would be no database, and nobody could start.
+ * 4. On a full disk the folder can still be locked; who holds it is then not written.
+ * 5. The file is never opened but through SQLite: closing any other descriptor on it would drop the lock (POSIX record locks).
  */
 import { join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -32,8 +34,9 @@ export function lockFolder(folder: string): FolderLock {
   let db: DatabaseSync | undefined;
   try {
     db = new DatabaseSync(path, { timeout: LOCK_WAIT_MS });
-    db.exec("PRAGMA synchronous = OFF");
-    db.exec(`BEGIN IMMEDIATE; PRAGMA user_version = ${process.pid}; COMMIT; BEGIN IMMEDIATE`);
+    db.exec("PRAGMA synchronous = FULL");
+    writeHolder(db);
+    db.exec("BEGIN IMMEDIATE");
   } catch (thrown) {
     const error = asDatabaseError(thrown, `cannot lock the folder ${folder}`);
     const holder = db !== undefined && error.code === "busy" ? holderOf(db) : undefined;
@@ -48,6 +51,15 @@ export function lockFolder(folder: string): FolderLock {
       if (held.isOpen) held.close();
     },
   };
+}
+
+function writeHolder(db: DatabaseSync): void {
+  try {
+    db.exec(`BEGIN IMMEDIATE; PRAGMA user_version = ${process.pid}; COMMIT`);
+  } catch (thrown) {
+    if (asDatabaseError(thrown, "").code !== "full") throw thrown;
+    if (db.isTransaction) db.exec("ROLLBACK");
+  }
 }
 
 function holderOf(db: DatabaseSync): number | undefined {

@@ -9,6 +9,7 @@ import type { DatabaseErrorCode } from "./error.ts";
 
 export interface WorkerSettings {
   readonly file: string;
+  readonly belongings: string | undefined;
   readonly procedures: readonly string[];
   readonly pageSize: number;
   readonly cacheBytes: number;

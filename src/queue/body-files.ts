@@ -7,14 +7,19 @@
  * 2. A file belongs to its writer until a commit claims it, then to the row that names it. `discard` touches only the former.
  * 3. What is put in front of a content once it is all here (fields in front of the header) is not in its file: it is kept in memory, and then
  *    with the row.
- * 4. A file that no row names is an orphan; orphans are removed when the queue is opened, before anything is received.
+ * 4. A failed sync is fatal for the process: which of the names and octets that it covered are on disk, nobody knows, and the next sync
+ *    would not say.
+ * 5. A file that no row names is an orphan; orphans are removed when the queue is opened, before anything is received.
  */
-import { close, createReadStream, fdatasync, fsync, mkdirSync, open, opendirSync, rmSync, statSync, unlink, writev } from "node:fs";
-import { join } from "node:path";
+import { close, createReadStream, fsync, mkdirSync, open, opendirSync, rmSync, statSync, unlink, writev } from "node:fs";
+import { dirname, join } from "node:path";
 import { promisify } from "node:util";
+import { syncFolder } from "../database/folders.ts";
 import { type Content, memoryContent } from "../mail/content.ts";
 import { type ContentWriter, StoreError } from "./store.ts";
 
+/** In the data folder. */
+export const BODIES_FOLDER = "bodies";
 /** Content above this goes to a file of its own. */
 export const BODY_FILE_THRESHOLD = 256 * 1024;
 /** A writer that waits for its disk holds no more than this, and the chunk that exceeds it. */
@@ -28,7 +33,6 @@ const fs = {
   open: promisify(open),
   close: promisify(close),
   fsync: promisify(fsync),
-  fdatasync: promisify(fdatasync),
   unlink: promisify(unlink),
 };
 
@@ -65,11 +69,39 @@ export class BodyFiles {
   #folderSync: Promise<void> | undefined;
   #nextFolderSync: Promise<void> | undefined;
   #removals = new Set<Promise<void>>();
+  #fatal: StoreError | undefined;
+  #onFatal: (error: StoreError) => void = () => {};
 
-  /** The folder is made if missing. */
+  /** The folder is made if missing. Its own name is synced each time: who made it may have been killed before that. */
   constructor(folder: string) {
     this.#folder = folder;
     mkdirSync(folder, { recursive: true, mode: 0o700 });
+    syncFolder(dirname(folder));
+  }
+
+  /** Called once after a failed sync. One listener. */
+  onFatal(listener: (error: StoreError) => void): void {
+    this.#onFatal = listener;
+    if (this.#fatal !== undefined) listener(this.#fatal);
+  }
+
+  /** Syncs, or is the end. */
+  async sync(fd: number, what: string): Promise<void> {
+    if (this.#fatal !== undefined) throw this.#fatal;
+    try {
+      await fs.fsync(fd);
+    } catch (thrown) {
+      throw this.#lost(`sync of ${what}`, thrown);
+    }
+    if (this.#fatal !== undefined) throw this.#fatal; // it may have covered what the failed one did not write
+  }
+
+  #lost(what: string, thrown: unknown): StoreError {
+    if (this.#fatal === undefined) {
+      this.#fatal = new StoreError("fatal", `${what}: ${thrown instanceof Error ? thrown.message : thrown}`, { cause: thrown });
+      this.#onFatal(this.#fatal);
+    }
+    return this.#fatal;
   }
 
   /** A writer whose content stays in memory up to the threshold. */
@@ -155,7 +187,7 @@ export class BodyFiles {
   async #syncFolder(): Promise<void> {
     const fd = await fs.open(this.#folder, "r");
     try {
-      await fs.fsync(fd);
+      await this.sync(fd, this.#folder);
     } finally {
       await fs.close(fd);
     }
@@ -210,7 +242,7 @@ class BodyFile {
     await this.#settled();
     const fd = this.#fd as number;
     try {
-      await fs.fsync(fd);
+      await this.#files.sync(fd, this.#files.path(this.#name));
       await this.#closeFile();
       await this.#files.syncFolder();
     } catch (thrown) {

@@ -16,7 +16,7 @@ import type { PostgresContents } from "./postgres-contents.ts";
 import type { PostgresNode } from "./postgres-node.ts";
 import { plainRow } from "./postgres-schema.ts";
 import type { Statements } from "./postgres-statements.ts";
-import { decodeMessage, type Row } from "./sqlite-schema.ts";
+import { type Row, readMessage } from "./sqlite-schema.ts";
 import type { RecipientRef, Settlement } from "./store.ts";
 
 const UNREADABLE_HOLD_MS = days(1);
@@ -119,8 +119,9 @@ export class PostgresLeases {
     for (const { row, recipients } of ours) {
       const content = contents.get(row.id as MessageId);
       if (content === undefined) continue;
-      if (typeof content !== "string") messages.push({ ...decodeMessage(row, recipients), content });
-      else this.#putOff(row, recipients, content, Math.max(now, this.#parts.clock.now()) + UNREADABLE_HOLD_MS, unreadable);
+      const message = typeof content === "string" ? content : readMessage(row, recipients);
+      if (typeof message !== "string" && typeof content !== "string") messages.push({ ...message, content });
+      else this.#putOff(row, recipients, String(message), Math.max(now, this.#parts.clock.now()) + UNREADABLE_HOLD_MS, unreadable);
     }
     if (unreadable.length > 0) await this.#parts.commits.settle({ settlements: unreadable, caused: [] });
     return messages;

@@ -24,6 +24,8 @@ export interface FoundMessage {
   readonly recipients: readonly Row[];
   /** The content, or what goes before that of its file; `undefined` where there is none, or it is missing. */
   readonly body: Uint8Array | undefined;
+  /** There is no row: `row` is but the id. */
+  readonly missing?: true;
 }
 
 export interface FoundSummary {
@@ -196,7 +198,7 @@ class QueueRows {
   }
 
   lease(now: number, limit: number): readonly FoundMessage[] {
-    const found = new Map<MessageId, { row: Row; recipients: Row[]; body: Uint8Array | undefined }>();
+    const found = new Map<MessageId, FoundMessage & { readonly recipients: Row[] }>();
     let room = limit;
     let bytes = 0;
     for (const next of this.#free(now)) {
@@ -204,8 +206,7 @@ class QueueRows {
       const { message, idx } = next as { message: MessageId; idx: number };
       let whole = found.get(message);
       if (whole === undefined) {
-        const row = this.#sql.message.get(message) as Row;
-        whole = { row, recipients: [], body: this.#body(row) };
+        whole = this.#find(message);
         bytes += whole.body?.length ?? 0;
         found.set(message, whole);
       }
@@ -213,6 +214,12 @@ class QueueRows {
     }
     for (const [id, { recipients }] of found) for (const { idx } of recipients) this.leases.add(id, idx as number);
     return [...found.values()];
+  }
+
+  #find(id: MessageId): FoundMessage & { readonly recipients: Row[] } {
+    const row = this.#sql.message.get(id) as Row | undefined;
+    if (row === undefined) return { row: { id }, recipients: [], body: undefined, missing: true };
+    return { row, recipients: [], body: this.#body(row) };
   }
 
   nextDue(): number | undefined {

@@ -169,6 +169,15 @@ function decodeExtras({ extras }: Row): EnvelopeExtras {
   return typeof extras === "string" ? (JSON.parse(extras) as EnvelopeExtras) : {}; // written by encodeExtras
 }
 
+/** The same, or what is wrong with the row: what a failing disk or a careless hand left of it must not stop the others. */
+export function readMessage(row: Row, recipients: readonly Row[]): Omit<QueuedMessage, "content"> | string {
+  try {
+    return decodeMessage(row, recipients);
+  } catch (thrown) {
+    return `row damaged: ${thrown instanceof Error ? thrown.message : thrown}`;
+  }
+}
+
 /** The message with all that its rows say. */
 export function decodeStanding(row: Row, recipients: readonly Row[]): Omit<StandingMessage, "content"> {
   const message = decodeMessage(row, recipients);
@@ -192,9 +201,9 @@ export function decodeSummary(row: Row, recipients: readonly Row[], now: number)
     arrived: row.arrived as number,
     from: decodeReversePath(row),
     size: row.size as number,
-    origin: decodeOrigin(row),
+    origin: orElse(() => decodeOrigin(row), { kind: "local" }),
     ...(held ? { hold } : {}),
-    ...decodeExtras(row),
+    ...orElse(() => decodeExtras(row), {}),
     recipients: recipients.map((recipient) => ({
       index: recipient.idx as number,
       mailbox: decodeMailbox(recipient),
@@ -239,6 +248,15 @@ function decodeMailbox(row: Row): Mailbox {
 
 function decodeReversePath(row: Row): ReversePath {
   return row.from_local === null ? null : { localPart: row.from_local as string, domain: row.from_domain as string };
+}
+
+/** For listings: a damaged row is to be seen, too. */
+function orElse<T>(read: () => T, otherwise: T): T {
+  try {
+    return read();
+  } catch {
+    return otherwise;
+  }
 }
 
 function decodeOrigin(row: Row): Origin {

@@ -4,10 +4,9 @@
  * Rules
  * 1. What the interface promises (store.ts), with one process on the data folder: leases live in memory and last as long as the process.
  * 2. The way of a small message has no `await` and no copy but the one into the arena of its commit.
- * 3. Below `minimumFree` nothing is taken in, while settling goes on: a queue that can still empty itself gets room again.
- * 4. A message whose body cannot be read is put off for a day and said, again each day; it is never handed out and never deleted.
+ * 3. What is taken in finds its room first (disk-room.ts); what settles takes the last there is.
+ * 4. A message whose row or body cannot be read is put off for a day and said, again each day; it is never handed out and never deleted.
  */
-import { statfsSync } from "node:fs";
 import { join } from "node:path";
 import type { Caller, Database, DatabaseError } from "../database/index.ts";
 import { type Content, memoryContent } from "../mail/content.ts";
@@ -15,10 +14,11 @@ import type { EventSink } from "../mail/event.ts";
 import type { MessageId, NewMessage, QueuedBefore, QueuedMessage } from "../mail/message.ts";
 import { concat } from "../util/bytes.ts";
 import { type Clock, days, systemClock } from "../util/clock.ts";
-import { BODY_FILE_THRESHOLD, BodyFiles, fileError, octetsIn, StoredBody } from "./body-files.ts";
+import { BODIES_FOLDER, BODY_FILE_THRESHOLD, BodyFiles, fileError, octetsIn, StoredBody } from "./body-files.ts";
+import { DiskRoom, PromisedWriter } from "./disk-room.ts";
 import { SUBMITTED_KEY_OCTETS, type SubmittedKey, submittedKeys } from "./idempotency.ts";
 import type { CausedList, FoundMessage, Gone, QueueProcedures } from "./sqlite-procedures.ts";
-import { decodeMessage, decodeStanding, decodeSummary, decodeSuspension, encodeMessage } from "./sqlite-schema.ts";
+import { decodeStanding, decodeSummary, decodeSuspension, encodeMessage, readMessage } from "./sqlite-schema.ts";
 import { decodeSubmitted } from "./sqlite-submitted.ts";
 import { encodeSuppression, sqliteSuppressions } from "./sqlite-suppressions.ts";
 import {
@@ -54,7 +54,6 @@ export interface SqliteStoreOptions {
 }
 
 export const MINIMUM_FREE = 64 * 1024 * 1024;
-const FREE_CHECK_MS = 1000;
 const UNREADABLE_HOLD_MS = days(1);
 /** The reason kept with a recipient. */
 const LAST_LIMIT = 1000;
@@ -66,7 +65,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Queu
   const call = options.database.caller<QueueProcedures>("queue", asStoreError);
   const known = new Set(await call("files", undefined));
   try {
-    const files = new BodyFiles(join(options.folder, "bodies"));
+    const files = new BodyFiles(join(options.folder, BODIES_FOLDER));
     files.removeOrphans(known);
     return new SqliteStore(options, call, files);
   } catch (thrown) {
@@ -79,12 +78,9 @@ class SqliteStore implements QueueStore {
   #database: Database;
   #call: Caller<QueueProcedures>;
   #files: BodyFiles;
-  #folder: string;
-  #minimumFree: number;
+  #room: DiskRoom;
   #clock: Clock;
   #trouble: EventSink;
-  #freeChecked = Number.NEGATIVE_INFINITY;
-  #free = 0;
   #due: () => void = () => {};
   #suspended: () => void = () => {};
 
@@ -93,15 +89,14 @@ class SqliteStore implements QueueStore {
     this.#call = call;
     this.suppressionList = sqliteSuppressions(options.database.caller("queue", asStoreError));
     this.#files = files;
-    this.#folder = options.folder;
-    this.#minimumFree = options.minimumFree ?? MINIMUM_FREE;
-    this.#clock = options.clock ?? systemClock;
+    const { folder, minimumFree = MINIMUM_FREE, clock = systemClock } = options;
+    this.#room = new DiskRoom({ folder, minimumFree, clock });
+    this.#clock = clock;
     this.#trouble = options.onTrouble ?? (() => {});
   }
 
   receive(sizeHint = 0): ContentWriter {
-    this.#mustHaveRoom(sizeHint);
-    return this.#files.receive();
+    return new PromisedWriter(this.#room, () => this.#files.receive(), sizeHint);
   }
 
   enqueue(message: NewMessage, options: EnqueueOptions): Promise<QueuedBefore | undefined> {
@@ -110,7 +105,7 @@ class SqliteStore implements QueueStore {
     if (keys !== undefined) return this.#enqueueOnce(message, keys);
     if (content.kind === "memory" && content.size <= BODY_FILE_THRESHOLD) {
       try {
-        this.#mustHaveRoom(content.size);
+        this.#room.take(content.size);
       } catch (thrown) {
         return Promise.reject(thrown);
       }
@@ -123,7 +118,7 @@ class SqliteStore implements QueueStore {
   async #enqueueOnce(message: NewMessage, keys: Uint8Array): Promise<QueuedBefore | undefined> {
     const { content } = message;
     const small = content.kind === "memory" && content.size <= BODY_FILE_THRESHOLD;
-    this.#mustHaveRoom(small ? content.size : 0);
+    this.#room.take(small ? content.size : 0);
     const { file, front, undo } = small ? { file: null, front: content.chunks, undo: () => {} } : await this.#claim(content);
     try {
       const before = await this.#call("enqueueOnce", [encodeMessage(message, file, false), keys], front);
@@ -137,7 +132,7 @@ class SqliteStore implements QueueStore {
   }
 
   async #enqueueLarge(message: NewMessage, { lease }: EnqueueOptions): Promise<undefined> {
-    this.#mustHaveRoom(0);
+    this.#room.take(0);
     const { file, front, undo } = await this.#claim(message.content);
     try {
       await this.#call("enqueue", encodeMessage(message, file, lease), front);
@@ -172,9 +167,9 @@ class SqliteStore implements QueueStore {
       const messages: QueuedMessage[] = [];
       const unreadable: Settlement[] = [];
       for (const one of found) {
-        const content = this.#contentOf(one);
-        if (typeof content === "string") this.#putOff(one, content, Math.max(now, this.#clock.now()) + UNREADABLE_HOLD_MS, unreadable);
-        else messages.push({ ...decodeMessage(one.row, one.recipients), content });
+        const message = this.#messageOf(one);
+        if (typeof message === "string") this.#putOff(one, message, Math.max(now, this.#clock.now()) + UNREADABLE_HOLD_MS, unreadable);
+        else messages.push(message);
       }
       if (unreadable.length > 0) await this.settle(unreadable, []);
       if (messages.length > 0 || found.length === 0) return messages;
@@ -189,10 +184,22 @@ class SqliteStore implements QueueStore {
     }
   }
 
+  /** The message, or what is wrong with it. */
+  #messageOf(found: FoundMessage): QueuedMessage | string {
+    if (found.missing === true) return "row missing: only its recipients are left";
+    const content = this.#contentOf(found);
+    if (typeof content === "string") return content;
+    const message = readMessage(found.row, found.recipients);
+    return typeof message === "string" ? message : { ...message, content };
+  }
+
   /** Its content, or what is wrong with it. */
   #contentOf({ row, body }: FoundMessage): Content | string {
-    if (row.file === null) return body === undefined ? "body missing from the database" : memoryContent([body]);
     const size = row.size as number;
+    if (row.file === null) {
+      if (body === undefined) return "body missing from the database";
+      return body.length === size ? memoryContent([body]) : `body damaged: ${body.length} of ${size} octets`;
+    }
     const front = body === undefined ? [] : [body];
     const file = row.file as string;
     return this.#files.trouble(file, size - octetsIn(front)) ?? new StoredBody(this.#files, file, size, true, front);
@@ -206,7 +213,23 @@ class SqliteStore implements QueueStore {
     return this.#call("nextDue", undefined);
   }
 
-  async settle(settlements: readonly Settlement[], caused: readonly NewMessage[]): Promise<readonly MessageId[]> {
+  settle(settlements: readonly Settlement[], caused: readonly NewMessage[]): Promise<readonly MessageId[]> {
+    return this.#withLastRoom(() => this.#settle(settlements, caused));
+  }
+
+  /** Once more where the ballast can make room for it. */
+  async #withLastRoom<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (thrown) {
+      if (!(thrown instanceof StoreError) || thrown.code !== "full" || !this.#room.giveUpBallast()) throw thrown;
+      const why = `no space left: the ballast is given up so that what is delivered can be settled (${thrown.message})`;
+      this.#trouble({ type: "trouble", where: "queue", why });
+      return work();
+    }
+  }
+
+  async #settle(settlements: readonly Settlement[], caused: readonly NewMessage[]): Promise<readonly MessageId[]> {
     const chunks: Uint8Array[] = [];
     const list: CausedList[number][] = [];
     const undos: ((thrown: unknown) => void)[] = [];
@@ -273,7 +296,7 @@ class SqliteStore implements QueueStore {
     const { content, envelope, recipients } = message;
     const standing = recipients.flatMap(({ index, attempts, due, last, delayTold }) => [index, attempts, due, last, Number(delayTold)]);
     const whole: NewMessage = { ...message, envelope: { ...envelope, recipients } };
-    this.#mustHaveRoom(content.kind === "memory" ? content.size : 0);
+    this.#room.take(content.kind === "memory" ? content.size : 0);
     if (content.kind === "memory" && content.size <= BODY_FILE_THRESHOLD) {
       const restored = await this.#call("restore", [encodeMessage(whole, null, false), standing], content.chunks);
       if (restored) await this.#restored(message);
@@ -349,7 +372,7 @@ class SqliteStore implements QueueStore {
   }
 
   async remove(ids: readonly MessageId[]): Promise<readonly MessageId[]> {
-    return this.#gone(await this.#call("remove", ids));
+    return this.#gone(await this.#withLastRoom(() => this.#call("remove", ids)));
   }
 
   onDue(listener: () => void): void {
@@ -357,26 +380,18 @@ class SqliteStore implements QueueStore {
   }
 
   onFatal(listener: (error: StoreError) => void): void {
-    this.#database.onFatal((error) => listener(asStoreError(error)));
+    let told = false;
+    const tell = (error: StoreError): void => {
+      if (!told) listener(error);
+      told = true;
+    };
+    this.#database.onFatal((error) => tell(asStoreError(error)));
+    this.#files.onFatal(tell);
   }
 
   async close(): Promise<void> {
     await this.#database.close();
     await this.#files.close();
-  }
-
-  #mustHaveRoom(size: number): void {
-    const now = this.#clock.now();
-    if (Math.abs(now - this.#freeChecked) >= FREE_CHECK_MS) {
-      this.#freeChecked = now;
-      const { bavail, bsize } = statfsSync(this.#folder);
-      this.#free = bavail * bsize;
-    }
-    if (this.#free - size >= this.#minimumFree) {
-      this.#free -= size; // until the next look, what is let in counts as gone
-      return;
-    }
-    throw new StoreError("full", `${this.#folder}: ${this.#free} octets free, ${this.#minimumFree} are kept free`);
   }
 }
 

@@ -19,6 +19,8 @@
  *   row, leased, attempt begun       250                  queued and due (at once, or when the lease has run out); sent again only if the next hop's 250 was not recorded
  *   row + outcome (+ bounce row)     250                  settled; outcome and the bounce it causes are one commit
  *   last outcome, body file left     250                  settled; the file is an orphan and is removed
+ *
+ * Each line is tested by killing the server there (test/crash/points.ts), and by power losses; docs/durability.md has what was measured.
  */
 import type { Content } from "../mail/content.ts";
 import type { EnvelopeExtras, ReversePath } from "../mail/envelope.ts";
@@ -60,7 +62,10 @@ export interface EnqueueOptions {
 
 /** Content on its way in. Small content stays in memory, large content goes to a file of its own. */
 export interface ContentWriter {
-  /** The caller's chunk is kept, not copied. A promise asks the caller to wait before the next chunk. */
+  /**
+   * The caller's chunk is kept, not copied. A promise asks the caller to wait before the next chunk; it rejects with a StoreError: full,
+   * where content grows beyond what there is room for.
+   */
   write(chunk: Uint8Array): void | Promise<void>;
   /**
    * Ends writing; `front` goes before all that was written: what is known only once the content was read, such as its signature. What is on

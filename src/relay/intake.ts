@@ -23,6 +23,8 @@ export interface Courier {
 
 const full = reply(452, "4.3.1", "Insufficient system storage; try again later");
 const unavailable = reply(451, "4.3.0", "The queue is not available; try again later");
+/** After a failed sync: this process ends. */
+const lost = reply(421, "4.3.0", "The queue's storage failed; closing connection");
 
 export class QueueIntake implements Intake {
   readonly #store: QueueStore;
@@ -53,7 +55,8 @@ export class QueueIntake implements Intake {
 
   refusal(error: unknown): Refusal {
     const why = error instanceof Error ? error.message : String(error);
-    return refuse(error instanceof StoreError && error.code === "full" ? full : unavailable, why);
+    const code = error instanceof StoreError ? error.code : undefined;
+    return refuse(code === "full" ? full : code === "fatal" ? lost : unavailable, why);
   }
 }
 

@@ -96,7 +96,8 @@ export interface LoginOptions {
 
 /** Milliseconds for the outcomes of what was cut at the deadline to be written. */
 const LAST_SETTLEMENTS = seconds(1);
-
+/** Milliseconds for sessions to hear that the store is lost. */
+const LAST_WORDS = seconds(1);
 /** Milliseconds until what could not be looked up is tried again. */
 const GIVEN_BACK_FOR = minutes(1);
 
@@ -183,6 +184,18 @@ export class Relay {
   /** No destination is left alone any longer. */
   reopenDestinations(): void {
     this.#delivery.reopen();
+  }
+
+  /**
+   * Ends without the store, which is lost: sessions hear 421, and what is on its way out is cut, for nobody could record that it arrived.
+   * What is in the store is for the next start.
+   */
+  async abandon(): Promise<void> {
+    this.#stopping = true;
+    this.#suspensions.stop();
+    this.#delivery.stop();
+    this.#delivery.abort();
+    await this.#server.stop(LAST_WORDS);
   }
 
   /** The report on a message that is removed; `undefined` where nobody is to hear of it. */

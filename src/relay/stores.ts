@@ -6,10 +6,10 @@
  * 2. Who keeps no mail in PostgreSQL does not load it.
  */
 import { type AccountStore, accountProcedures, openSqliteAccounts } from "../accounts/index.ts";
-import { openDatabase } from "../database/index.ts";
+import { type Database, DatabaseError, openDatabase } from "../database/index.ts";
 import type { PostgresOptions } from "../database/postgres.ts";
 import type { EventSink } from "../mail/event.ts";
-import { LocalQuota, openSqliteStore, type Quota, queueProcedures } from "../queue/index.ts";
+import { BODIES_FOLDER, giveUpBallast, LocalQuota, openSqliteStore, type Quota, queueProcedures } from "../queue/index.ts";
 import type { QueueStore } from "../queue/store.ts";
 import type { Clock } from "../util/clock.ts";
 
@@ -50,7 +50,7 @@ export function openStores(options: StoresOptions): Promise<Stores> {
 }
 
 async function openInFolder({ folder, minimumFree, events, clock }: StoresOptions): Promise<Stores> {
-  const database = await openDatabase({ folder, file: DATABASE_FILE, procedures: [queueProcedures, accountProcedures] });
+  const database = await openWithLastRoom(folder);
   const timed = clock === undefined ? {} : { clock };
   try {
     const accounts = await openSqliteAccounts({ database, ...timed });
@@ -65,6 +65,17 @@ async function openInFolder({ folder, minimumFree, events, clock }: StoresOption
   } catch (error) {
     await database.close();
     throw error;
+  }
+}
+
+/** A disk that is full to the last octet must not keep what it holds from being delivered. */
+async function openWithLastRoom(folder: string): Promise<Database> {
+  const options = { folder, file: DATABASE_FILE, belongings: BODIES_FOLDER, procedures: [queueProcedures, accountProcedures] };
+  try {
+    return await openDatabase(options);
+  } catch (error) {
+    if (!(error instanceof DatabaseError) || error.code !== "full" || !giveUpBallast(folder)) throw error;
+    return openDatabase(options);
   }
 }
 
