@@ -110,7 +110,9 @@ async function main(): Promise<number> {
   console.log(report.text());
   for (const failure of report.failures) console.log(`FAILED: ${failure}`);
   if (report.failures.length > 0) return 1;
-  const when = `Measured ${new Date().toISOString().slice(0, 10)} with \`npm run test:crash -- --rounds ${values.rounds} --moments ${values.moments} --seed ${values.seed}\`.`;
+  const given = ["rounds", "moments", "seconds", "seed"] as const;
+  const command = given.map((name) => `--${name} ${values[name]}`).join(" ");
+  const when = `Measured ${new Date().toISOString().slice(0, 10)} with \`npm run test:crash -- ${command}\`.`;
   if (values.write) report.write(when);
   return 0;
 }
