@@ -6,5 +6,6 @@ export type { Outcome } from "./mail/outcome.ts";
 export { type Reply, reply } from "./mail/reply.ts";
 export { compose, type Draft } from "./message/index.ts";
 export { dial } from "./net/dial.ts";
+export { type Counted, type Filter, FilterError, parseFilter, QueueControl, type Selection } from "./queue/index.ts";
 export { openStores, Relay, type RelayOptions } from "./relay/index.ts";
 export { SmtpServer } from "./server/index.ts";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { openStores } from "../../src/relay/stores.ts";
+import { FilterError, openStores, parseFilter, QueueControl } from "../../src/index.ts";
 import { startRecipient } from "../../src/relay/testing.ts";
 import { newMessage } from "../store-conformance/messages.ts";
 import { tempFolder } from "../support/temp-folder.ts";
@@ -37,6 +37,28 @@ test("count, dry run, hold, release and remove, without a server", async (t) => 
   assert.match((await queue("remove", "to:far.test", "age<30m")).out, /^removed 1 message/);
   assert.match((await queue("list", "to:nowhere.test")).out, /no message fits/);
   assert.match((await queue("retry", "--all", "--json")).out, /"messages": 3/);
+});
+
+test("the same in code", async (t) => {
+  const { folder } = await filled(t);
+  const stores = await openStores({ folder });
+  t.after(() => stores.close());
+  const control = new QueueControl(stores.queue);
+  assert.deepEqual(await control.count({ filter: "to:far.test age>30m" }), { messages: 2, recipients: 2, octets: 2000, unknown: [] });
+  const until = Date.now() + 3_600_000;
+  assert.equal((await control.hold({ filter: "to:far.test" }, { reason: "they asked", until })).messages, 3);
+  const held = await control.list("state:held", { limit: 2 });
+  assert.deepEqual(
+    held.map(({ hold }) => hold),
+    [
+      { reason: "they asked", until },
+      { reason: "they asked", until },
+    ],
+  );
+  const unknown = "1M00000000000000";
+  assert.deepEqual((await control.release({ ids: [held[0]?.id ?? "", unknown] })).unknown, [unknown]);
+  assert.equal((await control.count({ filter: "state:held" })).messages, 2);
+  assert.throws(() => parseFilter("age>soon"), FilterError);
 });
 
 test("what cannot be meant is said, with the place", async (t) => {
