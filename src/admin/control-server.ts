@@ -28,7 +28,8 @@ const PART_SIZE = 192 * 1024;
 export async function startControlServer(folder: string, admin: Administration): Promise<ControlServer> {
   const path = controlPath(folder);
   const clients = new Set<Socket>();
-  const server = createServer((socket) => {
+  // A client such as socat closes its side when it has asked: it hears the answer all the same.
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
     clients.add(socket);
     socket.on("close", () => clients.delete(socket));
     socket.on("error", () => socket.destroy());
@@ -69,6 +70,7 @@ function listenPrivately(server: Server, path: string): Promise<void> {
 function serveClient(socket: Socket, admin: Administration): void {
   const waiting: string[] = [];
   let busy = false;
+  let ended = false;
   const work = async (): Promise<void> => {
     if (busy) return;
     busy = true;
@@ -77,10 +79,15 @@ function serveClient(socket: Socket, admin: Administration): void {
       if (socket.isPaused() && waiting.length < WAITING_LIMIT) socket.resume();
     }
     busy = false;
+    if (ended) socket.end();
   };
   const splitter = new LineSplitter(REQUEST_LIMIT, (line) => {
     waiting.push(line);
     if (waiting.length >= WAITING_LIMIT) socket.pause();
+    void work();
+  });
+  socket.on("end", () => {
+    ended = true;
     void work();
   });
   socket.on("data", (chunk) => {

@@ -45,6 +45,33 @@ function raw(path: string, bytes: string, lines: number): Promise<string[]> {
   });
 }
 
+test("who closes its side behind the question hears the answers, and then the end", async (t) => {
+  const { path } = await running(t);
+  const text = await new Promise<string>((resolve, reject) => {
+    let heard = "";
+    const socket = connect({ path, allowHalfOpen: true }, () => {
+      const ask = (id: number): string => `${JSON.stringify({ v: 1, id, method: "queue.count", params: { filter: "to:a.test" } })}\n`;
+      socket.end(ask(1) + ask(2));
+    });
+    socket.on("data", (chunk) => {
+      heard += chunk.toString();
+    });
+    socket.on("end", () => resolve(heard));
+    socket.on("error", reject);
+  });
+  const nothing = { messages: 0, recipients: 0, octets: 0, unknown: [] };
+  assert.deepEqual(
+    text
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line)),
+    [
+      { id: 1, result: nothing },
+      { id: 2, result: nothing },
+    ],
+  );
+});
+
 test("accounts are added, listed, changed and removed through the socket", async (t) => {
   const { client } = await running(t);
   assert.deepEqual(await client.call("user.add", { name: "Ann@here.test", password: "correct horse" }), {
