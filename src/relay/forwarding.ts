@@ -5,7 +5,8 @@
  * 1. What is forwarded leaves with a reverse-path of ours (SRS), unless the sender is one of us or `<>`: SPF then passes for it where it goes.
  * 2. A message becomes several, in one commit: one for those that stay, one for each address that is forwarded, with that in its Delivered-To.
  *    All are queued before the 250, or none.
- * 3. Where an address is forwarded to another that is forwarded, that is followed; an address is never expanded twice.
+ * 3. Where an address is forwarded to another that is forwarded, that is followed; an address is never expanded twice. One that is forwarded
+ *    to itself, or in a ring that reaches nobody, keeps its mail.
  * 4. What has been here for the same address before is not followed again, and fails when it is tried: 5.4.6.
  */
 import type { Srs } from "../authentication/index.ts";
@@ -104,8 +105,9 @@ export class Forwarding {
     const stay: Recipient[] = [];
     const go: { readonly origin: Recipient; readonly recipients: Recipient[] }[] = [];
     const seen = new Set(recipients.filter((one) => !this.#isForwarded(one)).map(({ mailbox }) => mailboxKey(mailbox)));
-    const expanded = new Set<string>();
-    const follow = (recipient: Recipient, origin: Recipient, targets: Recipient[]): void => {
+    /** Whether what an address is forwarded to reached somebody: a ring leads back to where it is followed from, and reaches nobody. */
+    const expanded = new Map<string, boolean>();
+    const follow = (recipient: Recipient, origin: Recipient, targets: Recipient[]): boolean => {
       const key = mailboxKey(recipient.mailbox);
       const forward = this.#options.forwards.get(key);
       if (forward === undefined) {
@@ -114,17 +116,23 @@ export class Forwarding {
           seen.add(key);
           targets.push(recipient);
         }
-        return;
+        return true;
       }
-      if (expanded.has(key)) return;
-      expanded.add(key);
-      if (before.has(key)) return void stay.push(recipient); // fails when it is tried (`circling`)
-      if (forward.keep) stay.push(recipient);
-      for (const mailbox of forward.to) follow({ ...asForwarded(origin), mailbox }, origin, targets);
+      const known = expanded.get(key);
+      if (known !== undefined) return known;
+      expanded.set(key, false);
+      const toItself = forward.to.some((mailbox) => mailboxKey(mailbox) === key);
+      const keep = forward.keep || toItself || before.has(key); // the last fails when it is tried (`circling`)
+      if (keep) stay.push(recipient);
+      let reached = keep;
+      if (!before.has(key))
+        for (const mailbox of forward.to) reached = follow({ ...asForwarded(origin), mailbox }, origin, targets) || reached;
+      expanded.set(key, reached);
+      return reached;
     };
     for (const recipient of recipients) {
       const targets: Recipient[] = [];
-      follow(recipient, recipient, targets);
+      if (!follow(recipient, recipient, targets)) stay.push(recipient);
       if (targets.length > 0) go.push({ origin: recipient, recipients: targets });
     }
     return { stay, go };

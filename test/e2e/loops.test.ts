@@ -57,6 +57,29 @@ test("two servers that forward to one another: after one round it fails, and its
   assert.equal(delivered(b).filter((address) => address === "Ann@A.test").length, 2, "each message once");
 });
 
+test("an address that is forwarded to itself, or in a ring, keeps its mail", async (t) => {
+  const recipient = await startRecipient(t);
+  const forwards: Forwards = new Map([
+    ...forward("self@example.test", ["self@example.test"]),
+    ...forward("to@example.test", ["self@example.test"]),
+    ...forward("one@example.test", ["two@example.test"]),
+    ...forward("two@example.test", ["one@example.test"]),
+    ...forward("three@example.test", ["two@example.test", "dora@far.test"]),
+  ]);
+  const relay = await startRelay(t, recipient.port, { forwards, domains: domainsOf("example.test", ...forwards.keys()) });
+  const got = async (to: readonly string[], messages: number): Promise<string[]> => {
+    const from = recipient.arrived.length;
+    await send(relay, "smtp", { from: "dave@author.test", to });
+    await recipient.message(from + messages - 1);
+    const arrived = recipient.arrived.slice(from);
+    return arrived.flatMap(({ message }) => message.envelope.recipients.map((one) => formatMailbox(one.mailbox))).sort();
+  };
+  assert.deepEqual(await got(["self@example.test"], 1), ["self@example.test"]);
+  assert.deepEqual(await got(["to@example.test"], 1), ["self@example.test"]);
+  assert.deepEqual(await got(["one@example.test", "two@example.test"], 1), ["one@example.test", "two@example.test"]);
+  assert.deepEqual(await got(["three@example.test"], 1), ["dora@far.test"]);
+});
+
 test("of several recipients only the one in a circle fails; the others are forwarded, kept and delivered", async (t) => {
   const recipient = await startRecipient(t);
   const forwards: Forwards = new Map([
