@@ -3,12 +3,13 @@ import { createServer, type Socket } from "node:net";
 import { describe, it, type TestContext } from "node:test";
 import { memoryContent } from "../mail/content.ts";
 import type { BodyType } from "../mail/envelope.ts";
-import type { QueuedMessage } from "../mail/message.ts";
+import type { QueuedMessage, QueuedRecipient } from "../mail/message.ts";
 import type { Outcome } from "../mail/outcome.ts";
 import { contentFacts } from "../message/facts.ts";
 import { dial } from "../net/dial.ts";
-import { createResolver } from "../net/resolver.ts";
+import { createResolver, type Answer as DnsAnswer, type MxRecord } from "../net/resolver.ts";
 import { utf8 } from "../util/bytes.ts";
+import { FakeClock } from "../util/testing.ts";
 import { Delivery, type DeliveryParts } from "./delivery.ts";
 import type { DeliveryOptions } from "./options.ts";
 
@@ -336,5 +337,47 @@ describe("an attempt", () => {
     });
     assert.equal(brief((await attempt(delivery, one)).x), "relayed");
     assert.equal(server.connections(), 2);
+  });
+
+  it("goes by what DNS says now, not by what it could not say before", async (t) => {
+    const server = await scripted(t, polite);
+    const clock = new FakeClock();
+    let mx: DnsAnswer<MxRecord> = { kind: "failed", why: "SERVFAIL" };
+    const found = { authenticated: false, ttl: 60 } as const;
+    const { delivery } = deliverer(
+      t,
+      0,
+      { port: server.port },
+      {
+        routes: [],
+        clock,
+        resolver: {
+          ...createResolver({ servers: ["127.0.0.1:9"] }),
+          mx: async () => mx,
+          addresses: async () => ({ kind: "found", records: ["127.0.0.1"], ...found }),
+        },
+      },
+    );
+    assert.equal(brief((await attempt(delivery, message(["a"]))).a), "delayed host 4.4.3 dns");
+    mx = { kind: "no-data" }; // the domain is its own exchanger
+    await clock.pass(6000);
+    assert.equal(brief((await attempt(delivery, message(["b"]))).b), "relayed");
+    mx = { kind: "no-domain" };
+    await clock.pass(31_000);
+    assert.equal(brief((await attempt(delivery, message(["c"]))).c), "failed host 5.1.2 dns");
+  });
+
+  it("keeps to a domain's rule, whichever domain of its exchangers comes first", async (t) => {
+    const server = await scripted(t, polite);
+    const rule = { name: "one by one", domains: [{ kind: "exact", domain: "d.test" }], maxRecipients: 1 } as const;
+    const { delivery } = deliverer(t, server.port, { pacing: [rule] });
+    const other = (each: QueuedRecipient): QueuedRecipient => ({ ...each, mailbox: { ...each.mailbox, domain: "e.test" } });
+    const first = message(["a", "b", "c", "d"]);
+    await attempt(delivery, { ...first, recipients: first.recipients.map((each) => (each.index < 2 ? other(each) : each)) });
+    assert.equal(server.dots(), 3, "a and b in one transaction, c and d in one each");
+    assert.deepEqual(
+      delivery.destinations().map(({ pace }) => pace === rule.name),
+      [false, true],
+    );
   });
 });
