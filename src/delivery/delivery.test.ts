@@ -380,4 +380,17 @@ describe("an attempt", () => {
       [false, true],
     );
   });
+
+  it("opens another session for a domain that the one it has does not take (RFC 9422)", async (t) => {
+    const limited = except({ EHLO: "250-mx.test\r\n250-PIPELINING\r\n250 LIMITS RCPTDOMAINMAX=1" });
+    const server = await scripted(t, limited);
+    const { delivery } = deliverer(t, server.port, { keepIdle: 60_000, maxConnections: 1 });
+    const at = (domain: string, whole: QueuedMessage): QueuedMessage => ({
+      ...whole,
+      recipients: whole.recipients.map((each) => ({ ...each, mailbox: { ...each.mailbox, domain } })),
+    });
+    for (const domain of ["d.test", "e.test", "e.test", "f.test"])
+      assert.equal(brief((await attempt(delivery, at(domain, message(["a"])))).a), "relayed", domain);
+    assert.equal(server.connections(), 3);
+  });
 });
