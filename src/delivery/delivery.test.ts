@@ -12,6 +12,7 @@ import { utf8 } from "../util/bytes.ts";
 import { FakeClock } from "../util/testing.ts";
 import { Delivery, type DeliveryParts } from "./delivery.ts";
 import type { DeliveryOptions } from "./options.ts";
+import { OPENING_PATIENCE_MS } from "./sessions.ts";
 
 type Answer = (line: string, socket: Socket) => string | undefined;
 
@@ -392,5 +393,47 @@ describe("an attempt", () => {
     for (const domain of ["d.test", "e.test", "e.test", "f.test"])
       assert.equal(brief((await attempt(delivery, at(domain, message(["a"])))).a), "relayed", domain);
     assert.equal(server.connections(), 3);
+  });
+
+  it("takes the place of a server that says nothing where another waits for it", async (t) => {
+    const good = await scripted(t, polite);
+    const sockets: Socket[] = [];
+    const reached = Promise.withResolvers<void>();
+    const silent = createServer((socket) => {
+      sockets.push(socket);
+      socket.on("error", () => {});
+      reached.resolve();
+    });
+    await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+    t.after(() => {
+      for (const socket of sockets) socket.destroy();
+      silent.close();
+    });
+    const clock = new FakeClock();
+    const to = (port: number) => ({ kind: "host", host: "127.0.0.1", port }) as const;
+    const { delivery } = deliverer(
+      t,
+      0,
+      { maxTotalConnections: 1 },
+      {
+        clock,
+        routes: [
+          { domain: { kind: "exact", domain: "d.test" }, to: to((silent.address() as { port: number }).port) },
+          { domain: { kind: "any" }, to: to(good.port) },
+        ],
+      },
+    );
+    const stuck = attempt(delivery, message(["a"]));
+    await reached.promise;
+    const other = message(["b"]);
+    const goes = attempt(delivery, {
+      ...other,
+      recipients: other.recipients.map((each) => ({ ...each, mailbox: { ...each.mailbox, domain: "e.test" } })),
+    });
+    await clock.pass(OPENING_PATIENCE_MS - 1);
+    assert.equal(good.connections(), 0);
+    await clock.pass(1);
+    assert.equal(brief((await stuck).a), "delayed host 4.4.1 connection");
+    assert.equal(brief((await goes).b), "relayed");
   });
 });
