@@ -59,6 +59,8 @@ export class SmtpConnection implements StreamHandler {
   /** Whose password or token the login under way asks for. */
   #credentials: Credentials | undefined;
   readonly #deadline: Deadline;
+  /** What the deadline was set for. */
+  #watched: { readonly state: ClientState; readonly answers: number } = { state: "idle", answers: 0 };
 
   private constructor(options: ConnectionOptions, opening: "whole" | "stepwise") {
     this.#options = options;
@@ -67,7 +69,7 @@ export class SmtpConnection implements StreamHandler {
     this.#contentPump = new ContentPump({
       push: (chunk) => this.#session.content(chunk),
       flush: () => this.#flush(),
-      waiting: () => this.#watch(),
+      waiting: () => this.#watch(true),
       over: () => this.#over,
       mayEnd: () => this.#mayEnd(),
     });
@@ -287,7 +289,7 @@ export class SmtpConnection implements StreamHandler {
 
   drained(): void {
     this.#contentPump.room();
-    this.#watch();
+    this.#watch(true);
   }
 
   ended(): void {
@@ -437,9 +439,13 @@ export class SmtpConnection implements StreamHandler {
     return this.#options.timeouts?.[state] ?? clientStates[state].timeout;
   }
 
-  #watch(): void {
-    if (this.#over || this.#session.state === "idle") this.#deadline.clear();
-    else this.#deadline.set(this.#timeout(this.#session.state));
+  /** A time-out runs until the reply is whole: octets of one do not prolong it, or a server could hold a connection for good. */
+  #watch(progress = false): void {
+    const { state, answers } = this.#session;
+    const same = state === this.#watched.state && answers === this.#watched.answers && !progress;
+    if (!same) this.#watched = { state, answers };
+    if (this.#over || state === "idle") this.#deadline.clear();
+    else if (!same) this.#deadline.set(this.#timeout(state));
   }
 
   #timedOut(): void {

@@ -3,14 +3,16 @@ import { createServer, type Socket } from "node:net";
 import { describe, it, type TestContext } from "node:test";
 import { memoryContent } from "../mail/content.ts";
 import type { BodyType } from "../mail/envelope.ts";
-import type { QueuedMessage } from "../mail/message.ts";
+import type { QueuedMessage, QueuedRecipient } from "../mail/message.ts";
 import type { Outcome } from "../mail/outcome.ts";
 import { contentFacts } from "../message/facts.ts";
 import { dial } from "../net/dial.ts";
-import { createResolver } from "../net/resolver.ts";
+import { createResolver, type Answer as DnsAnswer, type MxRecord } from "../net/resolver.ts";
 import { utf8 } from "../util/bytes.ts";
+import { FakeClock } from "../util/testing.ts";
 import { Delivery, type DeliveryParts } from "./delivery.ts";
 import type { DeliveryOptions } from "./options.ts";
+import { OPENING_PATIENCE_MS } from "./sessions.ts";
 
 type Answer = (line: string, socket: Socket) => string | undefined;
 
@@ -336,5 +338,102 @@ describe("an attempt", () => {
     });
     assert.equal(brief((await attempt(delivery, one)).x), "relayed");
     assert.equal(server.connections(), 2);
+  });
+
+  it("goes by what DNS says now, not by what it could not say before", async (t) => {
+    const server = await scripted(t, polite);
+    const clock = new FakeClock();
+    let mx: DnsAnswer<MxRecord> = { kind: "failed", why: "SERVFAIL" };
+    const found = { authenticated: false, ttl: 60 } as const;
+    const { delivery } = deliverer(
+      t,
+      0,
+      { port: server.port },
+      {
+        routes: [],
+        clock,
+        resolver: {
+          ...createResolver({ servers: ["127.0.0.1:9"] }),
+          mx: async () => mx,
+          addresses: async () => ({ kind: "found", records: ["127.0.0.1"], ...found }),
+        },
+      },
+    );
+    assert.equal(brief((await attempt(delivery, message(["a"]))).a), "delayed host 4.4.3 dns");
+    mx = { kind: "no-data" }; // the domain is its own exchanger
+    await clock.pass(6000);
+    assert.equal(brief((await attempt(delivery, message(["b"]))).b), "relayed");
+    mx = { kind: "no-domain" };
+    await clock.pass(31_000);
+    assert.equal(brief((await attempt(delivery, message(["c"]))).c), "failed host 5.1.2 dns");
+  });
+
+  it("keeps to a domain's rule, whichever domain of its exchangers comes first", async (t) => {
+    const server = await scripted(t, polite);
+    const rule = { name: "one by one", domains: [{ kind: "exact", domain: "d.test" }], maxRecipients: 1 } as const;
+    const { delivery } = deliverer(t, server.port, { pacing: [rule] });
+    const other = (each: QueuedRecipient): QueuedRecipient => ({ ...each, mailbox: { ...each.mailbox, domain: "e.test" } });
+    const first = message(["a", "b", "c", "d"]);
+    await attempt(delivery, { ...first, recipients: first.recipients.map((each) => (each.index < 2 ? other(each) : each)) });
+    assert.equal(server.dots(), 3, "a and b in one transaction, c and d in one each");
+    assert.deepEqual(
+      delivery.destinations().map(({ pace }) => pace === rule.name),
+      [false, true],
+    );
+  });
+
+  it("opens another session for a domain that the one it has does not take (RFC 9422)", async (t) => {
+    const limited = except({ EHLO: "250-mx.test\r\n250-PIPELINING\r\n250 LIMITS RCPTDOMAINMAX=1" });
+    const server = await scripted(t, limited);
+    const { delivery } = deliverer(t, server.port, { keepIdle: 60_000, maxConnections: 1 });
+    const at = (domain: string, whole: QueuedMessage): QueuedMessage => ({
+      ...whole,
+      recipients: whole.recipients.map((each) => ({ ...each, mailbox: { ...each.mailbox, domain } })),
+    });
+    for (const domain of ["d.test", "e.test", "e.test", "f.test"])
+      assert.equal(brief((await attempt(delivery, at(domain, message(["a"])))).a), "relayed", domain);
+    assert.equal(server.connections(), 3);
+  });
+
+  it("takes the place of a server that says nothing where another waits for it", async (t) => {
+    const good = await scripted(t, polite);
+    const sockets: Socket[] = [];
+    const reached = Promise.withResolvers<void>();
+    const silent = createServer((socket) => {
+      sockets.push(socket);
+      socket.on("error", () => {});
+      reached.resolve();
+    });
+    await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+    t.after(() => {
+      for (const socket of sockets) socket.destroy();
+      silent.close();
+    });
+    const clock = new FakeClock();
+    const to = (port: number) => ({ kind: "host", host: "127.0.0.1", port }) as const;
+    const { delivery } = deliverer(
+      t,
+      0,
+      { maxTotalConnections: 1 },
+      {
+        clock,
+        routes: [
+          { domain: { kind: "exact", domain: "d.test" }, to: to((silent.address() as { port: number }).port) },
+          { domain: { kind: "any" }, to: to(good.port) },
+        ],
+      },
+    );
+    const stuck = attempt(delivery, message(["a"]));
+    await reached.promise;
+    const other = message(["b"]);
+    const goes = attempt(delivery, {
+      ...other,
+      recipients: other.recipients.map((each) => ({ ...each, mailbox: { ...each.mailbox, domain: "e.test" } })),
+    });
+    await clock.pass(OPENING_PATIENCE_MS - 1);
+    assert.equal(good.connections(), 0);
+    await clock.pass(1);
+    assert.equal(brief((await stuck).a), "delayed host 4.4.1 connection");
+    assert.equal(brief((await goes).b), "relayed");
   });
 });

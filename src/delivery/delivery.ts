@@ -20,7 +20,7 @@ import type { Job } from "./link.ts";
 import { type DeliveryOptions, defaultDeliveryOptions } from "./options.ts";
 import { delayedHere, untried } from "./outcomes.ts";
 import { Pace } from "./pace.ts";
-import { type PacingRule, providerRules, ruleFor } from "./pacing.ts";
+import { type PacingRule, providerRules, ruleFor, ruleForDomain } from "./pacing.ts";
 import { destinationKey, type NextHop, type Route, routeFor } from "./route.ts";
 import { type SessionParts, Sessions } from "./sessions.ts";
 import type { NoSite, RemoteHop, Site } from "./site.ts";
@@ -79,6 +79,8 @@ interface RemoteGroup extends Group {
 }
 
 interface Known {
+  /** As DNS has it now: what it could not say the first time it may say later. */
+  site: Site | NoSite;
   readonly destination: Destination<Task>;
   readonly pace: Pace;
   readonly maxRecipients: number;
@@ -100,6 +102,8 @@ export class Delivery {
   readonly #sessions: Sessions;
   readonly #sites: Sites;
   readonly #rules: readonly PacingRule[];
+  readonly #domainRules: readonly PacingRule[];
+  /** By the keys of their sites, and the names of their rules: domains with the same exchangers may have rules of their own. */
   readonly #destinations = new Map<string, Known>();
   /** Those that several destinations share, by their rule. */
   readonly #paces = new Map<PacingRule, Pace>();
@@ -115,6 +119,7 @@ export class Delivery {
     this.#quota = parts.quota ?? new LocalQuota(this.#clock);
     this.#sessions = new Sessions({ ...parts, options: this.#options, clock: this.#clock, makePlace: () => this.#makePlace() });
     this.#rules = [...this.#options.pacing, ...providerRules];
+    this.#domainRules = this.#rules.filter(({ domains = [] }) => domains.length > 0);
     this.#sites = new Sites(
       { resolver: parts.resolver, port: this.#options.port, isOwnName: (name) => parts.isOwnName(name) },
       this.#clock,
@@ -235,8 +240,8 @@ export class Delivery {
 
   /** Those with work, open connections, or trouble. */
   destinations(): DestinationSummary[] {
-    return [...this.#destinations].map(([destination, known]) => ({
-      destination,
+    return [...this.#destinations.values()].map((known) => ({
+      destination: known.site.key,
       pace: known.pace.name,
       limit: known.pace.limit,
       ...known.destination.state,
@@ -271,7 +276,8 @@ export class Delivery {
     for (const recipient of only) {
       const { domain } = recipient.mailbox;
       const hop = routeFor(this.#parts.routes, domain, message.envelope.reversePath);
-      const key = destinationKey(hop, domain);
+      const rule = this.#domainRules.length === 0 ? undefined : ruleForDomain(this.#domainRules, domain);
+      const key = `${destinationKey(hop, domain)} ${rule?.name ?? ""}`;
       const group = groups.get(key);
       if (group === undefined) groups.set(key, { hop, domain, recipients: [recipient] });
       else group.recipients.push(recipient);
@@ -280,13 +286,18 @@ export class Delivery {
   }
 
   #known(site: Site | NoSite, domain: string): Known {
-    const known = this.#destinations.get(site.key);
-    if (known !== undefined) return known;
     const rule = ruleFor(this.#rules, site, domain);
+    const key = `${site.key} ${rule?.name ?? ""}`;
+    const known = this.#destinations.get(key);
+    if (known !== undefined) {
+      known.site = site;
+      return known;
+    }
     const { maxMessagesPerConnection, maxRecipients, sources } = { ...this.#options, ...rule };
     const pace = this.#paceOf(site, rule);
     const from = new Sources(sources);
     const made: Known = {
+      site,
       pace,
       maxRecipients,
       destination: new Destination<Task>({
@@ -296,13 +307,16 @@ export class Delivery {
         keepIdle: this.#options.keepIdle,
         backOff: this.#options.backOff,
         random: this.#random,
-        open: ({ hop }) => (site.kind === "none" ? Promise.resolve(site.outcome) : this.#sessions.open(site, hop, from)),
+        open: ({ hop }) => {
+          const now = made.site;
+          return now.kind === "none" ? Promise.resolve(now.outcome) : this.#sessions.open(now, hop, from);
+        },
         settle: settleAll,
         onClosed: (closed) => this.#parts.onClosed?.(site.key, closed),
-        onEmpty: () => this.#destinations.delete(site.key),
+        onEmpty: () => this.#destinations.delete(key),
       }),
     };
-    this.#destinations.set(site.key, made);
+    this.#destinations.set(key, made);
     this.#lookForStalls();
     return made;
   }

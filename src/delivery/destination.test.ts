@@ -239,4 +239,76 @@ describe("a destination", () => {
     await server.clock.pass(0);
     assert.deepEqual(server.untried(), ["m0"], "it is not lost from the hand");
   });
+
+  it("that takes no mail for good is not asked again and again by lanes that hope for one another", async () => {
+    const server = new FakeServer();
+    const destination = server.destination({
+      open: async () => {
+        // Without the end this would never come back: all of it is one turn.
+        if (++server.opened > 100) return new FakeLink(server);
+        return failedHere("5.1.2", "no such domain");
+      },
+    });
+    for (const job of jobs(3)) destination.add(job);
+    await server.clock.pass(0);
+    assert.ok(server.opened < 10, `opened ${server.opened} times`);
+    assert.equal(server.outcomes.size, 3);
+    assert.deepEqual(server.done, []);
+  });
+
+  it("that was forgotten does not take its successor along", async () => {
+    const server = new FakeServer({ initialConnections: 1 });
+    server.refuse = refused;
+    const destination = server.destination();
+    destination.add("a");
+    await server.clock.pass(0);
+    server.refuse = undefined;
+    await server.clock.pass(10_000); // looked at again: nobody waits
+    destination.add("b");
+    await server.clock.pass(5000);
+    assert.deepEqual([server.done, server.emptied], [["b"], 1]);
+    await server.clock.pass(3_600_000);
+    assert.equal(server.emptied, 1);
+  });
+
+  it("is forgotten when it gives its idle connection away", async () => {
+    const server = new FakeServer({ maxConnections: 1, initialConnections: 1 });
+    const [first, second] = [server.destination(), server.destination()];
+    first.add("a");
+    await server.clock.pass(0);
+    second.add("b");
+    await server.clock.pass(0);
+    assert.deepEqual([server.done, first.state.connections], [["a", "b"], 0]);
+    assert.equal(server.emptied, 1);
+  });
+
+  it("that failed for good after it was left alone is forgotten, too", async () => {
+    const server = new FakeServer();
+    server.refuse = refused;
+    const destination = server.destination({ backOff: { first: 4000, longest: 900_000 } });
+    destination.add("a");
+    await server.clock.pass(0);
+    destination.add("b"); // waits
+    server.refuse = failedHere("5.3.2", "521 no mail here");
+    await server.clock.pass(3_600_000);
+    assert.equal(server.outcomes.get("b")?.action, "failed");
+    assert.equal(server.emptied, 1);
+  });
+
+  it("settles a job whose sending breaks down, and goes on with the others", async () => {
+    const server = new FakeServer({ initialConnections: 1 });
+    const destination = server.destination({
+      open: async () => {
+        const link = new FakeLink(server);
+        const send = link.send.bind(link);
+        link.send = (job) => (job === "m1" ? Promise.reject(new Error("body file is missing")) : send(job));
+        return link;
+      },
+    });
+    for (const job of jobs(3)) destination.add(job);
+    await server.clock.pass(10_000);
+    assert.deepEqual(server.done, ["m0", "m2"]);
+    assert.deepEqual(server.outcomes.get("m1")?.action, "delayed");
+    assert.equal(server.pace.taken, 0);
+  });
 });

@@ -12,7 +12,7 @@ import { describeHost, describeReason, type RemoteHost, type Unfinished } from "
 import type { EnhancedStatus } from "../mail/status.ts";
 import type { Clock } from "../util/clock.ts";
 import { Fifo } from "../util/fifo.ts";
-import { untried } from "./outcomes.ts";
+import { delayedHere, untried } from "./outcomes.ts";
 import type { Pace, PaceMember } from "./pace.ts";
 import { Throughput } from "./throughput.ts";
 
@@ -82,6 +82,9 @@ export class Destination<Job> implements PaceMember {
   /** Lanes that work: each has a connection or opens one. */
   #lanes = 0;
   #stopped = false;
+  /** `onEmpty` was called: another may be in its place by now. */
+  #ended = false;
+  #callOffForget: () => void = () => {};
   /** When something came to an end here. */
   #progress: number;
   #closed: (Closed & { readonly off: () => void }) | undefined;
@@ -150,6 +153,7 @@ export class Destination<Job> implements PaceMember {
     if (idle === undefined) return false;
     idle.off();
     this.#letGo(idle.link);
+    this.#endIfEmpty();
     return true;
   }
 
@@ -202,13 +206,24 @@ export class Destination<Job> implements PaceMember {
         used = 0;
         if (link === undefined) break;
       }
-      this.#sent(job, link, await link.send(job, used++ > 0));
+      const sent = await this.#send(job, link, used++ > 0);
+      if (sent !== undefined) this.#sent(job, link, sent);
       if (this.#closed !== undefined || (used >= TURN && this.#options.pace.isWantedByOthers(this))) break;
     }
     this.#lanes--;
     this.#leaveLane(link, used);
     if (this.#waiting.length > 0) this.work();
     else this.#endIfEmpty();
+  }
+
+  /** `undefined`: what is to be sent could not be made, such as from content that cannot be read. That is ours, not the server's. */
+  async #send(job: Job, link: Link<Job>, reused: boolean): Promise<Sent | undefined> {
+    try {
+      return await link.send(job, reused);
+    } catch (error) {
+      this.#options.settle(job, delayedHere("4.3.0", error instanceof Error ? error.message : String(error), "message"));
+      return undefined;
+    }
   }
 
   /** Whether the rate allows another message. */
@@ -245,6 +260,7 @@ export class Destination<Job> implements PaceMember {
     if (this.#mayRecover) this.#handBack(job);
     else for (const waiting of [job, ...this.#waiting.drain()]) this.#options.settle(waiting, opened);
     if (opened.action === "delayed") this.#trouble(opened.status, describeReason(opened.why));
+    else this.#failures++; // lanes that hope for one another come to an end
     return undefined;
   }
 
@@ -285,13 +301,18 @@ export class Destination<Job> implements PaceMember {
     this.#closed = undefined;
     if (wasLeftAlone) this.#options.onClosed(undefined);
     this.work();
-    if (this.busy || this.#stopped) return;
-    // How often it failed is remembered until what was put off has come back.
-    this.#options.clock.after(this.#options.backOff.longest, () => this.#endIfEmpty(true));
+    this.#endIfEmpty();
   }
 
   #endIfEmpty(forget = false): void {
-    if (this.busy || this.#idle.length > 0 || this.#closed !== undefined || (this.#backOffs > 0 && !forget)) return;
+    this.#callOffForget();
+    if (this.busy || this.#idle.length > 0 || this.#closed !== undefined || this.#stopped || this.#ended) return;
+    if (this.#backOffs > 0 && !forget) {
+      // How often it failed is remembered until what was put off has come back.
+      this.#callOffForget = this.#options.clock.after(this.#options.backOff.longest, () => this.#endIfEmpty(true));
+      return;
+    }
+    this.#ended = true;
     this.#options.pace.part(this);
     this.#options.onEmpty();
   }

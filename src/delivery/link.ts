@@ -129,6 +129,8 @@ export class HostLink implements Link<Job> {
   /** What it has taken is in the mailbox. */
   readonly #final: boolean;
   readonly #holds: LinkOptions["holds"];
+  /** Its server takes somebody in another session alone. */
+  #exhausted = false;
 
   constructor(connection: SmtpConnection, at: RemoteHost, { final, holds }: { readonly final: boolean } & Pick<LinkOptions, "holds">) {
     this.#connection = connection;
@@ -139,7 +141,7 @@ export class HostLink implements Link<Job> {
   }
 
   get usable(): boolean {
-    return this.#connection.idle && !this.#connection.allowance.spent;
+    return this.#connection.idle && !this.#exhausted && !this.#connection.allowance.spent;
   }
 
   /** What the server calls itself in its reply to EHLO. */
@@ -170,7 +172,12 @@ export class HostLink implements Link<Job> {
     while (left.length > 0 && sent === "done") {
       const all = left.map((i) => job.recipients[i] as QueuedRecipient);
       const places = this.#connection.allowance.next(all.map(({ mailbox }) => mailbox));
-      if (places.length === 0) break;
+      if (places.length === 0) {
+        this.#exhausted = true;
+        // Nobody was tried: a fresh session has room for one at least.
+        if (reused && outcomes.length === 0) return "dead";
+        break;
+      }
       const part = places.map((place) => all[place] as QueuedRecipient);
       const done = await this.#transact(job.message, part, content, fit);
       if (reused && outcomes.length === 0 && done.lost) return "dead";

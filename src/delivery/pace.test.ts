@@ -90,4 +90,26 @@ describe("a rate", () => {
     const quota: Quota = { take: () => Promise.reject(new Error("away")), nodes: async () => 1 };
     assert.equal(await pace({ quota, rate: { messages: 4, per: 2000 } }).permit(), 1000);
   });
+
+  it("is not exceeded by what was granted late", async () => {
+    const own = new FakeClock();
+    const local = new LocalQuota(own);
+    const slow = Promise.withResolvers<void>();
+    const quota: Quota = {
+      nodes: () => local.nodes(),
+      take: async (request) => {
+        const granted = await local.take(request);
+        await slow.promise;
+        return granted;
+      },
+    };
+    const one = pace({ rate: { messages: 20, per: 1000 }, quota, clock: own });
+    const first = one.permit();
+    await own.pass(1000);
+    slow.resolve();
+    assert.equal(await first, 0);
+    let more = 0;
+    while ((await one.permit()) === 0) more++;
+    assert.equal(more, 20);
+  });
 });

@@ -135,14 +135,14 @@ export class Pace {
   async #ask(rate: Rate): Promise<number> {
     const { name, quota, clock } = this.#options;
     const { limit, window } = slices(rate);
+    const asked = clock.now(); // what is granted is of this window, however late the answer comes
     try {
       this.#permits = await quota.take({ key: name, want: Math.min(HANDFUL, limit), limit, window });
     } catch {
       return QUOTA_RETRY_MS; // the store is away: it says so itself
     }
-    const now = clock.now();
-    this.#permitsUntil = now - (now % window) + window;
-    return this.#permits > 0 ? 0 : this.#permitsUntil - now;
+    this.#permitsUntil = asked - (asked % window) + window;
+    return this.#permits > 0 ? 0 : Math.max(1, this.#permitsUntil - clock.now());
   }
 
   #admit(): void {

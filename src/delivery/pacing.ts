@@ -47,6 +47,12 @@ export function ruleFor(rules: readonly PacingRule[], site: Site | NoSite, domai
   );
 }
 
+/** The first that matches by the domain alone. */
+export function ruleForDomain(rules: readonly PacingRule[], domain: string): PacingRule | undefined {
+  const key = domainKey(domain);
+  return rules.find(({ domains = [] }) => domains.some((pattern) => matchesDomain(pattern, key)));
+}
+
 const below = (...domains: readonly string[]): readonly DomainPattern[] => domains.map((domain) => ({ kind: "below", domain }));
 
 /**

@@ -4,13 +4,14 @@
  * Rules
  * 1. Hosts are tried one after another, in their order; the addresses of one host race (race.ts).
  * 2. An address whose server gives no session leaves those that are left.
- * 3. All connections together stay within one limit; an idle one gives its place to one that is wanted.
+ * 3. All connections together stay within one limit; an idle one gives its place to one that is wanted, and so does one that has come to no
+ *    session for OPENING_PATIENCE_MS: servers that accept and say nothing do not keep mail from those that answer.
  */
 import type { QueuedMessage, QueuedRecipient } from "../mail/message.ts";
 import { describeHost, type Unfinished } from "../mail/outcome.ts";
 import type { Resolver } from "../net/resolver.ts";
 import type { Dial } from "../util/byte-stream.ts";
-import type { Clock } from "../util/clock.ts";
+import { type Clock, seconds } from "../util/clock.ts";
 import { Gate } from "../util/gate.ts";
 import { hostsOf, type TargetHost } from "./hosts.ts";
 import { type HostLink, LinkError, openLink } from "./link.ts";
@@ -40,6 +41,15 @@ export interface SessionsOptions extends SessionParts {
   makePlace(): void;
 }
 
+/** A server may take its time to greet, but not where others wait for the place. */
+export const OPENING_PATIENCE_MS = seconds(20);
+
+/** A connection that is no session yet. */
+interface Opening {
+  readonly begun: number;
+  readonly callOff: AbortController;
+}
+
 type SourceFor = (address: string) => string | undefined;
 
 export class Sessions {
@@ -47,6 +57,9 @@ export class Sessions {
   /** A place for each connection that is open or being opened. */
   readonly #gate: Gate;
   readonly #abort = new AbortController();
+  /** Oldest first. */
+  readonly #openings = new Set<Opening>();
+  #looking = false;
 
   constructor(parts: SessionsOptions) {
     this.#parts = parts;
@@ -93,14 +106,13 @@ export class Sessions {
 
   async #try(host: TargetHost, hop: RemoteHop, sourceFor: SourceFor): Promise<HostLink | Unfinished | LinkError> {
     const { options, dial, clock, isOwnName, onFallback } = this.#parts;
-    if (this.#gate.full) this.#parts.makePlace();
-    await this.#gate.enter();
+    const opening = await this.#begin();
     try {
       const link = await openLink(host, hop, {
         delivery: options,
         dial,
         clock,
-        signal: this.#abort.signal,
+        signal: AbortSignal.any([this.#abort.signal, opening.callOff.signal]),
         sourceFor,
         holds: (message, recipients) => recipients.every((recipient) => this.#parts.holds?.(message, recipient) ?? true),
         onClosed: () => this.#gate.leave(),
@@ -113,8 +125,40 @@ export class Sessions {
       return failedHere("5.4.6", text, "host");
     } catch (error) {
       this.#gate.leave();
-      if (error instanceof LinkError) return error;
-      throw error;
+      if (!(error instanceof LinkError)) throw error;
+      if (!opening.callOff.signal.aborted) return error;
+      const text = `no session within ${OPENING_PATIENCE_MS / 1000} s, and others wait for the place`;
+      return outcomeOfError(new Error(text), error.at);
+    } finally {
+      this.#openings.delete(opening);
     }
+  }
+
+  /** Takes a place. */
+  async #begin(): Promise<Opening> {
+    if (this.#gate.full) this.#parts.makePlace();
+    if (this.#gate.full) this.#lookForStuck();
+    await this.#gate.enter();
+    const opening = { begun: this.#parts.clock.now(), callOff: new AbortController() };
+    this.#openings.add(opening);
+    if (this.#gate.waiting > 0) this.#lookForStuck();
+    return opening;
+  }
+
+  #lookForStuck(): void {
+    const { clock } = this.#parts;
+    const [oldest] = this.#openings;
+    if (this.#looking || oldest === undefined) return;
+    this.#looking = true;
+    clock.after(Math.max(0, oldest.begun + OPENING_PATIENCE_MS - clock.now()), () => {
+      this.#looking = false;
+      let wanted = this.#gate.waiting;
+      for (const opening of this.#openings) {
+        if (wanted-- <= 0 || opening.begun + OPENING_PATIENCE_MS > clock.now()) break;
+        this.#openings.delete(opening);
+        opening.callOff.abort();
+      }
+      if (this.#gate.waiting > 0) this.#lookForStuck();
+    });
   }
 }

@@ -31,6 +31,7 @@ export interface Site {
 /** There is none, for now or for good. */
 export interface NoSite {
   readonly kind: "none";
+  /** Of the domain alone; no Site has it, for DNS may say something else the next time. */
   readonly key: string;
   readonly outcome: Unfinished;
 }
@@ -94,5 +95,5 @@ function ranked(records: readonly MxRecord[]): string[][] {
 }
 
 function none(domain: string, action: "delayed" | "failed", status: EnhancedStatus, text: string): NoSite {
-  return { kind: "none", key: `domain ${domain}`, outcome: { action, scope: "host", status, why: { kind: "dns", text } } };
+  return { kind: "none", key: `unknown ${domain}`, outcome: { action, scope: "host", status, why: { kind: "dns", text } } };
 }

@@ -46,6 +46,7 @@ export class ClientSession {
   #steppedRecipients = 0;
   #over = false;
   #leaving = false;
+  #answers = 0;
 
   constructor(options: Partial<ClientSessionOptions> & Pick<ClientSessionOptions, "name">) {
     const defaults = { protocol: "smtp", tls: "opportunistic", opening: "whole", passwordInClear: false, host: "", port: 0 } as const;
@@ -73,9 +74,16 @@ export class ClientSession {
     return this.#transaction?.sending ? "content" : (this.#pipeline.awaited ?? "idle");
   }
 
+  /** Replies that have come whole: what a server sends without ending one is no answer. */
+  get answers(): number {
+    return this.#answers;
+  }
+
   receive(chunk: Uint8Array): void {
     if (this.#over) return;
-    for (const answer of this.#parser.push(chunk)) this.#take(answer);
+    const answers = this.#parser.push(chunk);
+    this.#answers += answers.length;
+    for (const answer of answers) this.#take(answer);
     const { fault, idle } = this.#parser;
     if (this.#pipeline.awaited === "handshake") {
       if (!idle) this.#injected();

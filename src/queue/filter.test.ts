@@ -78,6 +78,7 @@ describe("filter", () => {
     ["to:a.test or", /expected a condition at the end/, 12],
     ["to:a..b", /neither an address nor a domain/, 0],
     ["state:gone", /a state is/, 0],
+    ["is:constructor", /is: expects/, 0],
     [`${"(".repeat(60)}to:a.test`, /at most 50 deep/, 50],
     ["x".repeat(FILTER_LIMIT + 1), /at most/, FILTER_LIMIT],
   ] as const) {

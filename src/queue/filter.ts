@@ -43,6 +43,13 @@ export const FILTER_LIMIT = 10_000;
 /** Brackets and `not` within one another. */
 const DEPTH_LIMIT = 50;
 
+const origins: ReadonlyMap<string, QueuedSummary["origin"]["kind"]> = new Map([
+  ["bounce", "bounce"],
+  ["local", "local"],
+  ["submitted", "submission"],
+  ["received", "smtp"],
+]);
+
 type Test = (message: QueuedSummary, recipient: QueuedRecipientSummary, now: number) => boolean;
 
 /** Throws a FilterError. An empty text means every message. */
@@ -178,7 +185,7 @@ function termOf(token: Token): Test {
       return (_message, { state }) => state === value;
     case "is": {
       is(":");
-      const kind = ({ bounce: "bounce", local: "local", submitted: "submission", received: "smtp" } as Record<string, string>)[value];
+      const kind = origins.get(value);
       if (kind === undefined) throw new FilterError(`is: expects bounce, local, submitted or received, not "${value}"`, at);
       return ({ origin }) => origin.kind === kind;
     }

@@ -171,7 +171,7 @@ export function isTooLate({ envelope: { deliverBy } }: Pick<QueuedMessage, "enve
 }
 
 /** When it has to be looked at for its BY: to be returned, or for its sender to hear of the delay. */
-function nextTerm({ envelope: { deliverBy } }: QueuedMessage, now: number): number {
+export function nextTerm({ envelope: { deliverBy } }: Pick<QueuedMessage, "envelope">, now: number): number {
   return deliverBy === undefined || deliverBy.at <= now ? Number.POSITIVE_INFINITY : deliverBy.at;
 }
 

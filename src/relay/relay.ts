@@ -33,7 +33,7 @@ import type { CheckedArrival } from "./inspection/arrival-check.ts";
 import { type InspectorsOptions, inspectors } from "./inspection/inspectors.ts";
 import type { FromRule } from "./inspection/submission-check.ts";
 import { type Courier, QueueIntake } from "./intake.ts";
-import { isTooLate, Judge, overdue, type RetryOptions } from "./judge.ts";
+import { isTooLate, Judge, nextTerm, overdue, type RetryOptions } from "./judge.ts";
 import { Maildirs } from "./maildir.ts";
 import { isOneOf } from "./own-endpoints.ts";
 import { type LocalDomains, RelayPolicy } from "./policy.ts";
@@ -362,7 +362,8 @@ export class Relay {
       );
     const suspended = this.#suspensions.among(message);
     if (suspended === undefined) return this.#deliverAllowed(message, message.recipients);
-    this.#settler.release(message, suspended.recipients, suspended.due);
+    const due = Math.min(suspended.due, nextTerm(message, this.#clock.now()));
+    this.#settler.release(message, suspended.recipients, due);
     const others = message.recipients.filter((recipient) => !suspended.recipients.includes(recipient));
     if (others.length > 0) this.#deliverAllowed(message, others);
   }

@@ -4,14 +4,16 @@
  * Rules
  * 1. The store has them; a change made here is known at once, one made by another server within POLL_MS.
  * 2. What is put off by one is due again when it ends; who ends it early makes it due (admin/operations.ts).
+ * 3. Nothing is put off for longer than LOOK_MS: a server that has not heard yet of an end may put off what was just made due.
  */
 import { domainKey } from "../mail/domain.ts";
 import { mailboxKey } from "../mail/mailbox.ts";
 import type { QueuedMessage, QueuedRecipient } from "../mail/message.ts";
-import { NEVER_DUE, type QueueStore, type Suspension } from "../queue/store.ts";
-import { type Clock, seconds } from "../util/clock.ts";
+import type { QueueStore, Suspension } from "../queue/store.ts";
+import { type Clock, hours, seconds } from "../util/clock.ts";
 
 const POLL_MS = seconds(5);
+export const LOOK_MS = hours(1);
 
 export interface SuspensionsOptions {
   readonly store: QueueStore;
@@ -58,18 +60,20 @@ export class Suspensions {
   }: QueuedMessage): { readonly recipients: readonly QueuedRecipient[]; readonly due: number } | undefined {
     if (this.#all.length === 0) return undefined;
     const { reversePath } = envelope;
+    const look = this.#options.clock.now() + LOOK_MS;
+    const dueAfter = ({ until = look }: Suspension): number => Math.min(until, look);
     const whole =
       (origin.kind === "submission" ? this.#at("account", origin.account) : undefined) ??
       (reversePath === null
         ? undefined
         : (this.#at("sender", mailboxKey(reversePath)) ?? this.#at("sender", domainKey(reversePath.domain))));
-    if (whole !== undefined) return { recipients, due: whole.until ?? NEVER_DUE };
+    if (whole !== undefined) return { recipients, due: dueAfter(whole) };
     const found = recipients.flatMap((recipient) => {
       const suspension = this.#at("domain", domainKey(recipient.mailbox.domain));
-      return suspension === undefined ? [] : [{ recipient, until: suspension.until ?? NEVER_DUE }];
+      return suspension === undefined ? [] : [{ recipient, due: dueAfter(suspension) }];
     });
     if (found.length === 0) return undefined;
-    return { recipients: found.map(({ recipient }) => recipient), due: Math.min(...found.map(({ until }) => until)) };
+    return { recipients: found.map(({ recipient }) => recipient), due: Math.min(...found.map(({ due }) => due)) };
   }
 
   #at(kind: Suspension["kind"], value: string): Suspension | undefined {

@@ -14,6 +14,11 @@ export class Gate {
     return this.#taken >= this.#places;
   }
 
+  /** How many wait for a place. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
   /** Resolves when a place is ours; `leave` gives it back. */
   enter(): Promise<void> {
     if (this.#taken < this.#places) {

@@ -76,6 +76,19 @@ test("a message that must be there in time is tried until then and comes back wi
   assert.ok(statusOf(text, "Deliver-By-Date"));
 });
 
+test("it comes back in time from a domain that is suspended", async (t) => {
+  const recipient = await startRecipient(t);
+  const { clock, forward } = movableClock();
+  const relay = await startRelay(t, recipient.port, { clock });
+  await relay.stores.queue.suspend({ kind: "domain", value: "far.test", reason: "moves", made: clock.now() });
+  const id = await submit(relay, "bob@far.test", { deliverBy: { within: minutes(10), otherwise: "return" } });
+  const due = async (): Promise<number> => (await relay.stores.queue.show(id))?.recipients[0]?.due ?? 0;
+  while ((await due()) <= clock.now()) await new Promise((resolve) => setImmediate(resolve)); // until it is put off
+  forward(minutes(10) + seconds(1));
+  const { text } = await recipient.message(0);
+  assert.deepEqual([statusOf(text, "Action"), statusOf(text, "Status")], ["failed", "5.4.7"]);
+});
+
 test("it is not sent when its time is over before anybody tried", async (t) => {
   const recipient = await startRecipient(t);
   const folder = tempFolder(t);
