@@ -21,6 +21,7 @@
  */
 import { domainKey, isDomain } from "../mail/domain.ts";
 import { type Mailbox, mailboxKey, parseMailbox } from "../mail/mailbox.ts";
+import { parseDuration } from "../util/duration.ts";
 import type { QueuedRecipientSummary, QueuedSummary } from "./store.ts";
 
 export class FilterError extends Error {
@@ -244,13 +245,8 @@ function comparison(operator: string, limit: number): (found: number) => boolean
   }
 }
 
-const times: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-/** `undefined` where it is none. */
-export function duration(text: string): number | undefined {
-  const [, count = "", unit = ""] = /^(\d{1,6})([smhd])$/i.exec(text) ?? [];
-  return count === "" ? undefined : Number(count) * (times[unit.toLowerCase()] as number);
-}
+/** As in the configuration; case does not count in a filter. */
+const duration = (text: string): number | undefined => parseDuration(text.toLowerCase());
 
 function octets(text: string): number | undefined {
   const [, count = "", unit = ""] = /^(\d{1,12})([kmg]?)b?$/i.exec(text) ?? [];
