@@ -12,7 +12,7 @@ import type { SqlValue } from "../database/index.ts";
 import type { BodyType, Envelope, EnvelopeExtras, NotifyOn, ReversePath } from "../mail/envelope.ts";
 import type { Mailbox } from "../mail/mailbox.ts";
 import { firstDue, type NewMessage, type Origin, type QueuedMessage, type QueuedRecipient } from "../mail/message.ts";
-import type { Hold, QueuedSummary, StandingMessage, Suspension } from "./store.ts";
+import type { Hold, QueuedSummary, StandingMessage } from "./store.ts";
 
 export const migrations: readonly string[] = [
   `
@@ -141,7 +141,7 @@ export function encodeExtras({ priority, deliverBy, holdUntil }: Envelope): stri
 export type Row = Record<string, SqlValue>;
 
 /** The message of a row of `message` and rows of `recipient`, but for its content. */
-export function decodeMessage(row: Row, recipients: readonly Row[]): Omit<QueuedMessage, "content"> {
+function decodeMessage(row: Row, recipients: readonly Row[]): Omit<QueuedMessage, "content"> {
   return {
     id: row.id as string,
     envelope: {
@@ -218,16 +218,6 @@ export function decodeSummary(row: Row, recipients: readonly Row[], now: number)
 function decodeHold(reason: Row[string] | undefined, until: Row[string] | undefined): Hold | undefined {
   if (typeof reason !== "string") return undefined;
   return until === null || until === undefined ? { reason } : { reason, until: until as number };
-}
-
-export function decodeSuspension({ kind, value, reason, until, made }: Row): Suspension {
-  const rest = {
-    value: value as string,
-    reason: reason as string,
-    made: made as number,
-    ...(until === null ? {} : { until: until as number }),
-  };
-  return { kind: kind as Suspension["kind"], ...rest };
 }
 
 function decodeRecipient(row: Row): QueuedRecipient {
