@@ -8,11 +8,12 @@ import { tempFolder } from "../../test/support/temp-folder.ts";
 import { selfSignedCertificate } from "../net/certificate.ts";
 import { createResolver } from "../net/resolver.ts";
 import { defaultServerOptions } from "../server/options.ts";
-import { type Config, parseConfig } from "./config.ts";
+import { parseConfig } from "./config.ts";
 import { readEnvironment } from "./environment.ts";
 import { formatProblems } from "./format.ts";
 import { readConfig } from "./read-config.ts";
 import { configReference } from "./reference.ts";
+import type { Config } from "./settings.ts";
 import { parseSize } from "./units.ts";
 
 const issue = `
