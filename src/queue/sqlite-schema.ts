@@ -4,9 +4,10 @@
  * Rules
  * 1. Message, body and recipient are tables of their own: a listing reads no body, and falling due reads no message.
  * 2. Leases are not stored. One process holds the data folder, so what is leased is known in its memory and is free again when it ends; `due` stays
- *    what it was, and so a message whose delivery a crash cut off is due at once. A store for several nodes adds `lease_until`.
+ *    what it was, and so a message whose delivery a crash cut off is due at once. The store for several nodes has them as columns
+ *    (postgres-schema.ts).
  * 3. `due` is milliseconds since 1970, `attempts` those that have ended.
- * 4. Plain SQL, so that PostgreSQL can take the same tables.
+ * 4. Plain SQL: PostgreSQL has the same tables, and its rows are read here, too.
  */
 import type { SqlValue } from "../database/index.ts";
 import type { BodyType, Envelope, EnvelopeExtras, NotifyOn, ReversePath } from "../mail/envelope.ts";
