@@ -101,16 +101,18 @@ function suspendedOf(text: string): { kind: Suspension["kind"]; value: string } 
 
 export async function suspend(what: string, options: HoldOptions): Promise<number> {
   const params = { ...suspendedOf(what), reason: options.reason ?? "suspended by the postmaster", ...untilOf(options) };
-  await withAdministration(options, (admin) => admin.call("queue.suspend", params));
-  await print(`suspended ${shown(what)}: mail is queued and not tried\n`);
+  const done = await withAdministration(options, (admin) => admin.call("queue.suspend", params));
+  if (options.json === true) await print(`${JSON.stringify(done, null, 2)}\n`);
+  else await print(`suspended ${shown(what)}: mail is queued and not tried\n`);
   return exitCodes.ok;
 }
 
-export async function resume(what: string, options: FolderOptions): Promise<number> {
+export async function resume(what: string, options: FolderOptions & { readonly json?: boolean }): Promise<number> {
   const { released } = await withAdministration(options, (admin) => admin.call("queue.resume", suspendedOf(what)));
   if (released === undefined)
     throw new CliError(exitCodes.noInput, `${shown(what)} is not suspended.`, "`postrider queue suspensions` shows what is.");
-  await print(`resumed ${shown(what)}: ${released} ${released === 1 ? "message is" : "messages are"} due now\n`);
+  if (options.json === true) await print(`${JSON.stringify({ released }, null, 2)}\n`);
+  else await print(`resumed ${shown(what)}: ${released} ${released === 1 ? "message is" : "messages are"} due now\n`);
   return exitCodes.ok;
 }
 
