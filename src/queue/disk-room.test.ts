@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import { tempFolder } from "../../test/support/temp-folder.ts";
 import { memoryContent } from "../mail/content.ts";
-import { BALLAST_SIZE, DiskRoom, giveUpBallast, PromisedWriter } from "./disk-room.ts";
+import { BALLAST_SIZE, DiskRoom, giveUpBallast } from "./disk-room.ts";
+import { PromisedWriter } from "./promised-writer.ts";
 import { type ContentWriter, StoreError } from "./store.ts";
 
 const MB = 1024 * 1024;

@@ -12,6 +12,7 @@ import type { SubmittedKey } from "./idempotency.ts";
 import { Leases } from "./leases.ts";
 import { HELD_UNTIL, HeldRows, type HoldProcedures, RELEASE } from "./sqlite-holds.ts";
 import { type MessageArguments, migrations, type Row } from "./sqlite-schema.ts";
+import type { SettlementList } from "./sqlite-settlements.ts";
 import { SubmittedRows } from "./sqlite-submitted.ts";
 import { type SuppressionColumns, type SuppressionProcedures, SuppressionRows } from "./sqlite-suppressions.ts";
 import { type SuspensionProcedures, SuspensionRows } from "./sqlite-suspensions.ts";
@@ -38,8 +39,6 @@ export interface FoundSummary {
 /** A message that is gone, with the file of its body if it had one. */
 export type Gone = readonly [id: MessageId, file: string | null];
 
-/** Flat: "finished", id, index | "suppressed", id, index, SuppressionColumns | "deferred", id, index, due, attempts, last, delayTold | "released", id, index, due. */
-export type SettlementList = readonly (string | number)[];
 /** `keys`: of its recipients, one after the other, where it has an idempotency key. */
 export type CausedList = readonly (readonly [message: MessageArguments, bytes: number, keys?: Uint8Array])[];
 

@@ -4,7 +4,7 @@
  * Rules
  * 1. What the interface promises (store.ts), with one process on the data folder: leases live in memory and last as long as the process.
  * 2. The way of a small message has no `await` and no copy but the one into the arena of its commit.
- * 3. What is taken in finds its room first (disk-room.ts); what settles takes the last there is.
+ * 3. What is taken in finds its room first (disk-room.ts, promised-writer.ts); what settles takes the last there is.
  * 4. A message whose row or body cannot be read is put off for a day and said, again each day; it is never handed out and never deleted.
  */
 import { join } from "node:path";
@@ -15,12 +15,14 @@ import type { MessageId, NewMessage, QueuedBefore, QueuedMessage } from "../mail
 import { concat } from "../util/bytes.ts";
 import { type Clock, days, systemClock } from "../util/clock.ts";
 import { BODIES_FOLDER, BODY_FILE_THRESHOLD, BodyFiles, fileError, octetsIn, StoredBody } from "./body-files.ts";
-import { DiskRoom, PromisedWriter } from "./disk-room.ts";
+import { DiskRoom } from "./disk-room.ts";
 import { SUBMITTED_KEY_OCTETS, type SubmittedKey, submittedKeys } from "./idempotency.ts";
-import type { CausedList, FoundMessage, Gone, QueueProcedures, SettlementList } from "./sqlite-procedures.ts";
+import { PromisedWriter } from "./promised-writer.ts";
+import type { CausedList, FoundMessage, Gone, QueueProcedures } from "./sqlite-procedures.ts";
 import { decodeStanding, decodeSummary, encodeMessage, readMessage } from "./sqlite-schema.ts";
+import { encodeSettlements } from "./sqlite-settlements.ts";
 import { decodeSubmitted } from "./sqlite-submitted.ts";
-import { encodeSuppression, sqliteSuppressions } from "./sqlite-suppressions.ts";
+import { sqliteSuppressions } from "./sqlite-suppressions.ts";
 import { decodeSuspension, encodeSuspension } from "./sqlite-suspensions.ts";
 import {
   type ContentWriter,
@@ -56,8 +58,6 @@ export interface SqliteStoreOptions {
 
 export const MINIMUM_FREE = 64 * 1024 * 1024;
 const UNREADABLE_HOLD_MS = days(1);
-/** The reason kept with a recipient. */
-const LAST_LIMIT = 1000;
 /** Recipients or messages listed in one call. */
 const LIST_LIMIT = 10_000;
 
@@ -404,20 +404,6 @@ function keysOf(message: NewMessage): Uint8Array | undefined {
 function causedOf(message: NewMessage, file: string | null, octets: number): CausedList[number] {
   const keys = keysOf(message);
   return keys === undefined ? [encodeMessage(message, file, false), octets] : [encodeMessage(message, file, false), octets, keys];
-}
-
-function encodeSettlements(settlements: readonly Settlement[]): SettlementList {
-  const flat: (string | number)[] = [];
-  for (const settlement of settlements) {
-    const { id, index } = settlement;
-    if (settlement.kind === "deferred") {
-      const { due, attempts, last, delayTold = false } = settlement;
-      flat.push("deferred", id, index, due, attempts, last.slice(0, LAST_LIMIT), Number(delayTold));
-    } else if (settlement.kind === "released") flat.push("released", id, index, settlement.due);
-    else if (settlement.suppress === undefined) flat.push("finished", id, index);
-    else flat.push("suppressed", id, index, ...encodeSuppression(settlement.suppress));
-  }
-  return flat;
 }
 
 function asStoreError(error: DatabaseError): StoreError {
