@@ -12,6 +12,7 @@ import type { Route } from "../delivery/route.ts";
 import { isDomain } from "../mail/domain.ts";
 import type { ListenerKind } from "../mail/event.ts";
 import { mailboxKey } from "../mail/mailbox.ts";
+import type { ReportOptions } from "../relay/reports/reporting.ts";
 import type { SuppressionSettings } from "../relay/suppressing.ts";
 import type { ServerOptions } from "../server/options.ts";
 import { check } from "./checks.ts";
@@ -26,7 +27,6 @@ import type {
   ListenSetting,
   LoginSetting,
   OauthSetting,
-  ReportsSetting,
   SharedStoreSetting,
   SigningSetting,
   TlsSetting,
@@ -226,7 +226,7 @@ function checksSetting(table: Tables["authentication"], policies: readonly Lists
   return { settings: { defaults: { ...defaultCheckSettings, ...checkSettings(table) }, domains }, blockLists, exempt, timeout, seal };
 }
 
-function reportsSetting(table: Tables["reports"], hostname: string, home: string | undefined): ReportsSetting | undefined {
+function reportsSetting(table: Tables["reports"], hostname: string, home: string | undefined): ReportOptions | undefined {
   const { aggregate, failures, contact, inbox } = table;
   if (!aggregate && !failures && inbox.length === 0) return undefined;
   return {

@@ -9,8 +9,10 @@ import type { AuthenticationSettings, Network } from "../authentication/index.ts
 import type { PacingRule } from "../delivery/pacing.ts";
 import type { DomainPattern, Route } from "../delivery/route.ts";
 import type { ListenerKind } from "../mail/event.ts";
-import type { Mailbox } from "../mail/mailbox.ts";
 import type { Families } from "../net/resolver.ts";
+import type { Forwards } from "../relay/forwarding.ts";
+import type { LocalDomains } from "../relay/policy.ts";
+import type { ReportOptions } from "../relay/reports/reporting.ts";
 import type { SuppressionSettings } from "../relay/suppressing.ts";
 import type { ServerOptions } from "../server/options.ts";
 import type { ListenEndpoint } from "./kinds.ts";
@@ -45,16 +47,6 @@ export interface CertificateSetting {
   readonly account: "email" | "common-name";
 }
 
-export interface DomainSettings {
-  /** Domain keys. */
-  readonly local: ReadonlySet<string>;
-  /** Mailbox keys (`mailboxKey`) that exist beside the accounts' own. */
-  readonly recipients: ReadonlySet<string>;
-  /** Domain keys of which any local part exists. */
-  readonly anyRecipient: ReadonlySet<string>;
-  readonly postmaster: Mailbox | undefined;
-}
-
 export interface DeliverySettings {
   readonly port: number;
   readonly hostname: string;
@@ -80,17 +72,6 @@ export interface DeliverySettings {
     readonly intervals?: readonly number[] | undefined;
     readonly max_age?: number | undefined;
   }[];
-}
-
-/** What is reported to others, and read of theirs. */
-export interface ReportsSetting {
-  readonly aggregate: boolean;
-  readonly failures: boolean;
-  readonly organization: string;
-  readonly contact?: string;
-  readonly from: Mailbox;
-  /** Mailbox keys. */
-  readonly inbox: ReadonlySet<string>;
 }
 
 /** As whom a route logs in; its secrets are in files, absolute paths. */
@@ -146,12 +127,12 @@ export interface Config {
   readonly tls: TlsSetting;
   readonly oauth: OauthSetting | undefined;
   readonly clientCertificates: CertificateSetting | undefined;
-  readonly domains: DomainSettings;
+  readonly domains: LocalDomains;
   /** `servers` as createResolver takes them; absent: the system's. `timeout` in milliseconds. */
   readonly dns: { readonly servers?: readonly string[]; readonly timeout: number };
   readonly delivery: DeliverySettings;
   /** By mailbox key: where the mail of an address of ours goes on to. */
-  readonly forwards: ReadonlyMap<string, { readonly to: readonly Mailbox[]; readonly keep: boolean }>;
+  readonly forwards: Forwards;
   readonly srsDomain: string | undefined;
   /** In the order of the file: the first match wins. */
   readonly routes: readonly Route[];
@@ -162,7 +143,7 @@ export interface Config {
   /** Absent: what comes in on 25 is not checked. */
   readonly checks: ChecksSetting | undefined;
   /** Absent: nothing is reported, and nothing read. */
-  readonly reports: ReportsSetting | undefined;
+  readonly reports: ReportOptions | undefined;
   readonly dkim: readonly SigningSetting[];
   /** Absent: no account is kept from anything. */
   readonly suppression: SuppressionSettings | undefined;
