@@ -26,7 +26,7 @@ export interface OpenStores {
 
 type Operations = { readonly [M in Method]: (params: ParametersOf<M>, takePart: TakePart) => Promise<Results[M]> };
 
-export interface AdministrationOptions {
+interface AdministrationOptions {
   readonly now?: () => number;
   /** The server at work on these stores; absent: there is none. */
   readonly server?: RunningServer;
@@ -82,7 +82,7 @@ function operationsOn({ queue, accounts }: OpenStores, now: () => number, server
       const key = suspendedValue(kind, value);
       if (!(await queue.resume(kind, key))) return {};
       const field = kind === "domain" ? "to" : kind === "sender" ? "from" : "account";
-      return { released: await makeDue(queue, `${field}:"${key}"`, now) };
+      return { released: await makeDue(control, `${field}:"${key}"`) };
     },
     "queue.suspensions": () => queue.suspensions(now()),
     "queue.show": async ({ id }) => {
@@ -145,8 +145,7 @@ interface SelectionParameters {
 }
 
 /** What was put off without an end, and would not fall due by itself. */
-async function makeDue(queue: QueueStore, filter: string, now: () => number): Promise<number> {
-  const control = new QueueControl(queue, now);
+async function makeDue(control: QueueControl, filter: string): Promise<number> {
   return (await control.retry({ filter: `${filter} not state:held` })).messages;
 }
 

@@ -1,7 +1,6 @@
 /** What the tests of the checks share: DNS as a table. */
 
 import { canonicalAddress, reverseName } from "../net/address.ts";
-import type { Clock } from "../util/clock.ts";
 import type { CheckDns, DnsAnswer, MailExchanger } from "./dns.ts";
 
 export type Zone = Readonly<Record<string, readonly ZoneRecord[]>>;
@@ -59,38 +58,3 @@ export function tableDns(zone: Zone, asked: string[] = []): CheckDns {
 }
 
 const key = (name: string): string => name.toLowerCase().replace(/\.$/, "");
-
-/** A clock that stands still until it is moved. */
-export class HandClock implements Clock {
-  #now: number;
-  readonly #timers = new Set<{ readonly at: number; readonly callback: () => void }>();
-
-  constructor(now = 0) {
-    this.#now = now;
-  }
-
-  /** Timers that have not fired. */
-  get pending(): number {
-    return this.#timers.size;
-  }
-
-  now(): number {
-    return this.#now;
-  }
-
-  after(ms: number, callback: () => void): () => void {
-    const timer = { at: this.#now + ms, callback };
-    this.#timers.add(timer);
-    return () => void this.#timers.delete(timer);
-  }
-
-  /** Moves on by `ms` and calls back what is due. */
-  advance(ms: number): void {
-    this.#now += ms;
-    for (const timer of [...this.#timers]) {
-      if (timer.at > this.#now) continue;
-      this.#timers.delete(timer);
-      timer.callback();
-    }
-  }
-}

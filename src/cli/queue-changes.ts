@@ -6,12 +6,12 @@
  * 2. An id that is not in the queue is said, and makes the exit code 66; the others are still dealt with.
  */
 import type { Counted } from "../queue/control.ts";
-import { duration } from "../queue/filter.ts";
 import type { Suspension } from "../queue/store.ts";
 import { formatSize } from "../telemetry/event-text.ts";
 import { type FolderOptions, withAdministration } from "./admin-access.ts";
 import { CliError, exitCodes } from "./exit-codes.ts";
 import { selectionOf } from "./queue-selection.ts";
+import { untilOf } from "./spans.ts";
 import { print, shown, table } from "./terminal.ts";
 
 interface ChangeOptions extends FolderOptions {
@@ -32,7 +32,7 @@ export function countMessages(words: readonly string[], options: ChangeOptions):
 }
 
 export function holdMessages(words: readonly string[], options: HoldOptions): Promise<number> {
-  return change("queue.hold", words, options, "held", { reason: options.reason ?? "held by the postmaster", ...until(options) });
+  return change("queue.hold", words, options, "held", { reason: options.reason ?? "held by the postmaster", ...untilOf(options) });
 }
 
 export function releaseMessages(words: readonly string[], options: ChangeOptions): Promise<number> {
@@ -100,17 +100,19 @@ function suspendedOf(text: string): { kind: Suspension["kind"]; value: string } 
 }
 
 export async function suspend(what: string, options: HoldOptions): Promise<number> {
-  const params = { ...suspendedOf(what), reason: options.reason ?? "suspended by the postmaster", ...until(options) };
-  await withAdministration(options, (admin) => admin.call("queue.suspend", params));
-  await print(`suspended ${shown(what)}: mail is queued and not tried\n`);
+  const params = { ...suspendedOf(what), reason: options.reason ?? "suspended by the postmaster", ...untilOf(options) };
+  const done = await withAdministration(options, (admin) => admin.call("queue.suspend", params));
+  if (options.json === true) await print(`${JSON.stringify(done, null, 2)}\n`);
+  else await print(`suspended ${shown(what)}: mail is queued and not tried\n`);
   return exitCodes.ok;
 }
 
-export async function resume(what: string, options: FolderOptions): Promise<number> {
+export async function resume(what: string, options: FolderOptions & { readonly json?: boolean }): Promise<number> {
   const { released } = await withAdministration(options, (admin) => admin.call("queue.resume", suspendedOf(what)));
   if (released === undefined)
     throw new CliError(exitCodes.noInput, `${shown(what)} is not suspended.`, "`postrider queue suspensions` shows what is.");
-  await print(`resumed ${shown(what)}: ${released} ${released === 1 ? "message is" : "messages are"} due now\n`);
+  if (options.json === true) await print(`${JSON.stringify({ released }, null, 2)}\n`);
+  else await print(`resumed ${shown(what)}: ${released} ${released === 1 ? "message is" : "messages are"} due now\n`);
   return exitCodes.ok;
 }
 
@@ -119,21 +121,13 @@ export async function listSuspensions(options: FolderOptions & { readonly json?:
   if (options.json === true) await print(`${JSON.stringify(all, null, 2)}\n`);
   else if (all.length === 0) await print("nothing is suspended\n");
   else {
-    const rows = all.map(({ kind, value, reason, until: end, made }) => [
+    const rows = all.map(({ kind, value, reason, until, made }) => [
       `${kind}:${shown(value)}`,
       new Date(made).toISOString().slice(0, 16),
-      end === undefined ? "" : new Date(end).toISOString().slice(0, 16),
+      until === undefined ? "" : new Date(until).toISOString().slice(0, 16),
       shown(reason),
     ]);
     await print(table([["WHAT", "SINCE", "UNTIL", "REASON"], ...rows]));
   }
   return exitCodes.ok;
-}
-
-function until(options: HoldOptions): { readonly until?: number } {
-  if (options.for === undefined) return {};
-  const ms = duration(options.for);
-  if (ms === undefined)
-    throw new CliError(exitCodes.usage, `--for expects a duration such as 90s, 5m, 4h or 2d, not "${shown(options.for)}".`);
-  return { until: Date.now() + ms };
 }

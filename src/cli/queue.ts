@@ -6,6 +6,7 @@
  */
 import { formatReversePath } from "../mail/envelope.ts";
 import { formatMailbox } from "../mail/mailbox.ts";
+import type { Origin } from "../mail/message.ts";
 import { NEVER_DUE, type QueuedRecipientSummary, type QueuedSummary } from "../queue/store.ts";
 import { formatSize, formatSpan } from "../telemetry/event-text.ts";
 import { type FolderOptions, withAdministration } from "./admin-access.ts";
@@ -99,7 +100,7 @@ function stateOf({ state, due, last }: QueuedRecipientSummary, now: number): [st
   return [state, nextOf(state, due, now), short];
 }
 
-function nextOf(state: string, due: number, now: number): string {
+function nextOf(state: QueuedRecipientSummary["state"], due: number, now: number): string {
   if (state === "active") return "now";
   if (due >= NEVER_DUE) return "never";
   return due <= now ? "due" : `in ${formatSpan(due - now)}`;
@@ -151,34 +152,37 @@ function headerWriter(): (part: Uint8Array) => Promise<void> | void {
 
 function describe(message: QueuedSummary, now: number): string {
   const paint = painter(process.stdout);
-  const { origin } = message;
-  const from =
-    origin.kind === "submission"
-      ? `submitted by ${origin.account} from ${origin.peer}`
-      : origin.kind === "smtp"
-        ? `received from ${origin.helo} (${origin.peer})`
-        : origin.kind === "bounce"
-          ? `a bounce about ${origin.about}`
-          : "made here";
   let text = `${paint("bold", message.id)}\n`;
   text += `  from     ${shown(formatReversePath(message.from))}\n  size     ${formatSize(message.size)}\n`;
-  text += `  arrived  ${new Date(message.arrived).toISOString()} (${formatSpan(Math.max(0, now - message.arrived))} ago)\n  origin   ${shown(from)}\n`;
+  text += `  arrived  ${new Date(message.arrived).toISOString()} (${formatSpan(Math.max(0, now - message.arrived))} ago)\n  origin   ${shown(originInWords(message.origin))}\n`;
   if (message.hold !== undefined) {
     const { reason, until } = message.hold;
     text += `  held     ${shown(reason)}${until === undefined ? "" : ` (until ${new Date(until).toISOString()})`}\n`;
   }
   text += wishesOf(message, now);
   for (const { mailbox, state, attempts, due, last } of message.recipients) {
-    const next =
-      state === "active"
-        ? "being delivered"
-        : due >= NEVER_DUE
-          ? "not tried until it is released"
-          : due <= now
-            ? "due now"
-            : `next ${new Date(due).toISOString()} (in ${formatSpan(due - now)})`;
-    text += `  to       ${shown(formatMailbox(mailbox))}\n             ${state}, ${attempts} ${attempts === 1 ? "attempt" : "attempts"}, ${next}\n`;
+    const tried = `${attempts} ${attempts === 1 ? "attempt" : "attempts"}`;
+    text += `  to       ${shown(formatMailbox(mailbox))}\n             ${state}, ${tried}, ${nextInWords(state, due, now)}\n`;
     if (last !== "") text += `             last: ${shown(last)}\n`;
   }
   return text;
+}
+
+function originInWords(origin: Origin): string {
+  switch (origin.kind) {
+    case "submission":
+      return `submitted by ${origin.account} from ${origin.peer}`;
+    case "smtp":
+      return `received from ${origin.helo} (${origin.peer})`;
+    case "bounce":
+      return `a bounce about ${origin.about}`;
+    case "local":
+      return "made here";
+  }
+}
+
+function nextInWords(state: QueuedRecipientSummary["state"], due: number, now: number): string {
+  if (state === "active") return "being delivered";
+  if (due >= NEVER_DUE) return "not tried until it is released";
+  return due <= now ? "due now" : `next ${new Date(due).toISOString()} (in ${formatSpan(due - now)})`;
 }

@@ -6,8 +6,8 @@
  */
 import type { TransferInput } from "../client/transfer-input.ts";
 import { parseDateTime } from "../protocol/date-time.ts";
-import { duration } from "../queue/filter.ts";
 import { CliError, exitCodes } from "./exit-codes.ts";
+import { spanOf } from "./spans.ts";
 import { shown } from "./terminal.ts";
 
 export interface TransferOptions {
@@ -29,17 +29,17 @@ export function transferOf({ holdFor, holdUntil, deliverBy, orReturn, priority }
     );
   const otherwise = orReturn === true ? "return" : "notify";
   return {
-    ...(holdFor === undefined ? {} : { holdFor: span("--hold-for", holdFor) }),
+    ...(holdFor === undefined ? {} : { holdFor: positive("--hold-for", holdFor) }),
     ...(holdUntil === undefined ? {} : { holdUntil: time(holdUntil) }),
-    ...(deliverBy === undefined ? {} : { deliverBy: { within: span("--deliver-by", deliverBy), otherwise } }),
+    ...(deliverBy === undefined ? {} : { deliverBy: { within: positive("--deliver-by", deliverBy), otherwise } }),
     ...(priority === undefined ? {} : { transferPriority: level(priority) }),
   };
 }
 
-function span(option: string, text: string): number {
-  const ms = duration(text);
-  if (ms !== undefined && ms > 0 && ms < 1e12) return ms;
-  throw new CliError(exitCodes.usage, `${option} expects a duration such as 90s, 5m, 4h or 2d, not "${shown(text)}".`);
+function positive(option: string, text: string): number {
+  const ms = spanOf(option, text);
+  if (ms > 0 && ms < 1e12) return ms;
+  throw new CliError(exitCodes.usage, `${option} expects a duration above zero and below 31 years, not "${shown(text)}".`);
 }
 
 function time(text: string): number {

@@ -4,10 +4,10 @@
  * Rules
  * 1. The list is kept whether or not the configuration heeds it; `[suppression]` says for which accounts it does.
  */
-import { duration } from "../queue/filter.ts";
 import type { Suppression } from "../queue/suppression.ts";
 import { type FolderOptions, withAdministration } from "./admin-access.ts";
 import { CliError, exitCodes } from "./exit-codes.ts";
+import { untilOf } from "./spans.ts";
 import { print, shown, table } from "./terminal.ts";
 
 interface ListOptions extends FolderOptions {
@@ -35,7 +35,7 @@ export async function addSuppression(
   options: EntryOptions & { readonly reason?: string; readonly for?: string },
 ): Promise<number> {
   const { account, reason = "added by the postmaster" } = options;
-  const params = { account, mailbox, reason, ...until(options.for) };
+  const params = { account, mailbox, reason, ...untilOf(options) };
   const added = await withAdministration(options, (admin) => admin.call("suppression.add", params));
   if (options.json === true) await print(`${JSON.stringify(added, null, 2)}\n`);
   else await print(`${shown(added.account)} may not send to ${shown(added.mailbox)} ${untilText(added)}\n`);
@@ -68,17 +68,10 @@ function row(suppression: Suppression): string[] {
   return [shown(account), shown(mailbox), day(made), end, shown(reason)];
 }
 
-function untilText({ until: end }: Suppression): string {
-  return end === undefined ? "until it is removed from the list" : `until ${day(end)}Z`;
+function untilText({ until }: Suppression): string {
+  return until === undefined ? "until it is removed from the list" : `until ${day(until)}Z`;
 }
 
 function day(ms: number): string {
   return new Date(ms).toISOString().slice(0, 16);
-}
-
-function until(time: string | undefined): { readonly until?: number } {
-  if (time === undefined) return {};
-  const ms = duration(time);
-  if (ms === undefined) throw new CliError(exitCodes.usage, `--for expects a duration such as 90s, 5m, 4h or 2d, not "${shown(time)}".`);
-  return { until: Date.now() + ms };
 }

@@ -1,193 +1,36 @@
 /**
- * The configuration, resolved: what the rest of the program is given instead of a file.
+ * From the text of a configuration to its settings (settings.ts).
  *
  * Rules
- * 1. Absolute paths, milliseconds, octets, parsed addresses, domains as keys; every default filled in.
- * 2. It is whole or not there: with any problem there is no Config.
- * 3. `parseConfig` is pure but for the machine's name, which it is given.
+ * 1. It is whole or not there: with any problem there is no Config.
+ * 2. `parseConfig` is pure but for the machine's name, which it is given.
  */
 import { resolve } from "node:path";
-import type { SignatureAlgorithm } from "../accounts/index.ts";
-import { type AuthenticationSettings, type CheckSettings, defaultCheckSettings, type Network } from "../authentication/index.ts";
+import { type CheckSettings, defaultCheckSettings } from "../authentication/index.ts";
 import type { PacingRule } from "../delivery/pacing.ts";
-import type { DomainPattern, Route } from "../delivery/route.ts";
+import type { Route } from "../delivery/route.ts";
 import { isDomain } from "../mail/domain.ts";
 import type { ListenerKind } from "../mail/event.ts";
-import { type Mailbox, mailboxKey } from "../mail/mailbox.ts";
-import type { Families } from "../net/resolver.ts";
+import { mailboxKey } from "../mail/mailbox.ts";
+import type { ReportOptions } from "../relay/reports/reporting.ts";
+import type { SuppressionSettings } from "../relay/suppressing.ts";
 import type { ServerOptions } from "../server/options.ts";
 import { check } from "./checks.ts";
-import { everywhere, type ListenEndpoint, webUrl } from "./kinds.ts";
+import { everywhere, webUrl } from "./kinds.ts";
 import { type ReadTables, readText } from "./parse.ts";
 import type { ConfigProblem } from "./problem.ts";
 import type { CheckTable, Lists, RouteTable, Tables } from "./schema.ts";
-
-export interface ListenSetting {
-  readonly kind: ListenerKind;
-  readonly endpoint: ListenEndpoint;
-}
-
-export type TlsSetting =
-  | { readonly kind: "self-signed" }
-  /** Absolute paths. */
-  | { readonly kind: "files"; readonly certificate: string; readonly key: string };
-
-/** Logins by bearer token. */
-export interface OauthSetting {
-  readonly issuer: string;
-  readonly audience: readonly string[];
-  readonly claim: string;
-  readonly algorithms: readonly SignatureAlgorithm[];
-  readonly by: /** A URL, or an absolute path. */
-    | { readonly kind: "keys"; readonly keys: URL | string }
-    /** The secret is in the file, an absolute path. */
-    | { readonly kind: "introspection"; readonly url: URL; readonly clientId: string; readonly clientSecretFile: string };
-}
-
-/** Logins by client certificate. */
-export interface CertificateSetting {
-  /** Absolute path. */
-  readonly authorities: string;
-  readonly account: "email" | "common-name";
-}
-
-export interface DomainSettings {
-  /** Domain keys. */
-  readonly local: ReadonlySet<string>;
-  /** Mailbox keys (`mailboxKey`) that exist beside the accounts' own. */
-  readonly recipients: ReadonlySet<string>;
-  /** Domain keys of which any local part exists. */
-  readonly anyRecipient: ReadonlySet<string>;
-  readonly postmaster: Mailbox | undefined;
-}
-
-export interface DeliverySettings {
-  readonly port: number;
-  readonly hostname: string;
-  readonly sources: readonly string[];
-  readonly pacing: readonly PacingRule[];
-  readonly backOff: { readonly first: number; readonly longest: number };
-  readonly families: Families;
-  readonly concurrency: number;
-  readonly connectionsPerDestination: number;
-  readonly messagesPerConnection: number;
-  readonly recipientsPerMessage: number;
-  /** Milliseconds, as all that follow. */
-  readonly connectTimeout: number;
-  readonly keepConnection: number;
-  readonly retry: readonly number[];
-  readonly maxAge: number;
-  readonly reportMaxAge: number;
-  /** 0: none is sent. */
-  readonly delayNotice: number;
-  /** What is other for some domains; the first match wins. */
-  readonly retryOf: readonly {
-    readonly domain: DomainPattern;
-    readonly intervals?: readonly number[] | undefined;
-    readonly max_age?: number | undefined;
-  }[];
-}
-
-/** What is reported to others, and read of theirs. */
-export interface ReportsSetting {
-  readonly aggregate: boolean;
-  readonly failures: boolean;
-  readonly organization: string;
-  readonly contact?: string;
-  readonly from: Mailbox;
-  /** Mailbox keys. */
-  readonly inbox: ReadonlySet<string>;
-}
-
-/** Who is kept from sending again to what does not exist. */
-export interface SuppressionSetting {
-  /** Names in their one form. */
-  readonly accounts: ReadonlySet<string> | "all";
-  /** Milliseconds. */
-  readonly for: number;
-  readonly answer: "refuse" | "drop";
-}
-
-/** As whom a route logs in; its secrets are in files, absolute paths. */
-export interface LoginSetting {
-  readonly user: string;
-  readonly passwordFile: string | undefined;
-  readonly token:
-    | { readonly url: string; readonly clientId: string; readonly clientSecretFile: string | undefined; readonly refreshTokenFile: string }
-    | undefined;
-}
-
-/** A key to sign with. */
-export interface KeySetting {
-  readonly domain: string;
-  readonly selector: string;
-  /** Absolute path of its file. */
-  readonly key: string;
-}
-
-/** A key of [[dkim]], and how it signs. */
-export interface SigningSetting extends KeySetting {
-  readonly headerForm: "relaxed" | "simple";
-  readonly bodyForm: "relaxed" | "simple";
-}
-
-/** What is checked on 25. */
-export interface ChecksSetting {
-  readonly settings: AuthenticationSettings;
-  readonly blockLists: readonly string[];
-  readonly exempt: readonly Network[];
-  /** Milliseconds. */
-  readonly timeout: number;
-  readonly seal: KeySetting | undefined;
-}
-
-/** A database that several servers share. */
-export interface SharedStoreSetting {
-  /** May hold a password: never to be shown. */
-  readonly url: string;
-  /** Absolute path. */
-  readonly passwordFile: string | undefined;
-  readonly schema: string;
-  readonly connections: number;
-  /** Milliseconds. */
-  readonly lease: number;
-}
-
-export interface Config {
-  readonly hostname: string;
-  /** Absolute path. */
-  readonly data: string;
-  readonly listen: readonly ListenSetting[];
-  readonly tls: TlsSetting;
-  readonly oauth: OauthSetting | undefined;
-  readonly clientCertificates: CertificateSetting | undefined;
-  readonly domains: DomainSettings;
-  /** `servers` as createResolver takes them; absent: the system's. `timeout` in milliseconds. */
-  readonly dns: { readonly servers?: readonly string[]; readonly timeout: number };
-  readonly delivery: DeliverySettings;
-  /** By mailbox key: where the mail of an address of ours goes on to. */
-  readonly forwards: ReadonlyMap<string, { readonly to: readonly Mailbox[]; readonly keep: boolean }>;
-  readonly srsDomain: string | undefined;
-  /** In the order of the file: the first match wins. */
-  readonly routes: readonly Route[];
-  /** As whom each of the routes logs in. */
-  readonly logins: readonly (LoginSetting | undefined)[];
-  /** What is done with a From that is not the account's. */
-  readonly submissionFrom: "owned" | "rewrite" | "allow";
-  /** Absent: what comes in on 25 is not checked. */
-  readonly checks: ChecksSetting | undefined;
-  /** Absent: nothing is reported, and nothing read. */
-  readonly reports: ReportsSetting | undefined;
-  readonly dkim: readonly SigningSetting[];
-  /** Absent: no account is kept from anything. */
-  readonly suppression: SuppressionSetting | undefined;
-  /** As SmtpServer takes them. */
-  readonly server: ServerOptions;
-  readonly queue: { readonly minimumFree: number; readonly shared: SharedStoreSetting | undefined };
-  readonly log: Tables["log"];
-  /** Milliseconds that what is under way may take after the signal to stop. */
-  readonly drain: number;
-}
+import type {
+  CertificateSetting,
+  ChecksSetting,
+  Config,
+  ListenSetting,
+  LoginSetting,
+  OauthSetting,
+  SharedStoreSetting,
+  SigningSetting,
+  TlsSetting,
+} from "./settings.ts";
 
 export type ConfigResult =
   | { readonly kind: "ok"; readonly config: Config }
@@ -306,7 +149,7 @@ function serverOptions({ limits, submission, smtp, leniency }: Tables, hostname:
   };
 }
 
-export const listenerKinds = ["submission", "submissions", "smtp"] as const satisfies readonly ListenerKind[];
+const listenerKinds = ["submission", "submissions", "smtp"] as const satisfies readonly ListenerKind[];
 
 const defaultPorts: Readonly<Record<ListenerKind, number>> = { submission: 587, submissions: 465, smtp: 25 };
 
@@ -383,7 +226,7 @@ function checksSetting(table: Tables["authentication"], policies: readonly Lists
   return { settings: { defaults: { ...defaultCheckSettings, ...checkSettings(table) }, domains }, blockLists, exempt, timeout, seal };
 }
 
-function reportsSetting(table: Tables["reports"], hostname: string, home: string | undefined): ReportsSetting | undefined {
+function reportsSetting(table: Tables["reports"], hostname: string, home: string | undefined): ReportOptions | undefined {
   const { aggregate, failures, contact, inbox } = table;
   if (!aggregate && !failures && inbox.length === 0) return undefined;
   return {
@@ -396,7 +239,7 @@ function reportsSetting(table: Tables["reports"], hostname: string, home: string
   };
 }
 
-function suppressionSetting({ accounts, for: time, answer }: Tables["suppression"]): SuppressionSetting | undefined {
+function suppressionSetting({ accounts, for: time, answer }: Tables["suppression"]): SuppressionSettings | undefined {
   if (accounts.length === 0) return undefined;
   return { accounts: accounts.includes("*") ? "all" : new Set(accounts), for: time, answer };
 }

@@ -14,7 +14,8 @@ import { domainKey, isDomain, toAscii } from "../mail/domain.ts";
 import { type Mailbox, mailboxKey, parseMailbox } from "../mail/mailbox.ts";
 import { canonicalAddress, type Endpoint, formatEndpoint, isLoopback, parseEndpoint } from "../net/address.ts";
 import { isAscii } from "../util/bytes.ts";
-import { parseDuration, parseRate, parseSize } from "./units.ts";
+import { parseDuration } from "../util/duration.ts";
+import { parseRate, parseSize } from "./units.ts";
 
 /** A kind by what it expects, in words, and a reader that says `undefined` to what is not of it. */
 export function kind<T>(expected: string, read: (value: unknown) => T | undefined) {

@@ -6,9 +6,10 @@ import { describe, it } from "node:test";
 import { tempFolder } from "../../test/support/temp-folder.ts";
 import { signatureAlgorithms } from "../accounts/index.ts";
 import { selfSignedCertificate } from "../net/certificate.ts";
-import { type Config, parseConfig } from "./config.ts";
+import { parseConfig } from "./config.ts";
 import { formatProblems } from "./format.ts";
 import { readConfig } from "./read-config.ts";
+import type { Config } from "./settings.ts";
 
 const head = 'hostname = "mail.example.test"\n';
 const issuer = 'issuer = "https://login.test"\n';

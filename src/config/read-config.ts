@@ -12,8 +12,9 @@ import type { Credentials } from "../client/credentials.ts";
 import { refreshedToken } from "../client/refresh-token.ts";
 import { DkimKey } from "../message/dkim/key.ts";
 import { CertificateError, type CertificatePair, checkAuthorities, checkCertificate } from "../net/tls-context.ts";
-import { type Config, type LoginSetting, parseConfig, type TlsSetting } from "./config.ts";
+import { parseConfig } from "./config.ts";
 import type { ConfigProblem } from "./problem.ts";
+import type { Config, LoginSetting, TlsSetting } from "./settings.ts";
 
 export type ReadResult =
   | {

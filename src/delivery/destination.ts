@@ -69,7 +69,7 @@ const PATIENCE_MS = 5000;
 /** Messages through one connection before another destination of the same pace has its turn. */
 const TURN = 20;
 /** What can be sent within this time is no burden. */
-export const SOON_MS = 2000;
+const SOON_MS = 2000;
 /** What a slow destination cannot take soon is put off by how long it is likely to take, within these bounds. */
 const SHORTEST_PUT_OFF_MS = 5000;
 const LONGEST_PUT_OFF_MS = 15 * 60_000;

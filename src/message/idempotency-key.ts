@@ -19,7 +19,7 @@ export function idempotencyKeyProblem(key: string): string | undefined {
   return /^[\x20-\x7e]+$/.test(key) ? undefined : "holds something else than printable ASCII";
 }
 
-export type FoundKey =
+type FoundKey =
   | { readonly kind: "none" }
   | { readonly kind: "key"; readonly key: string }
   /** `why` is a sentence without its stop. */

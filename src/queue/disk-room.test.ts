@@ -4,7 +4,9 @@ import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import { tempFolder } from "../../test/support/temp-folder.ts";
 import { memoryContent } from "../mail/content.ts";
-import { BALLAST_SIZE, DiskRoom, giveUpBallast, PromisedWriter } from "./disk-room.ts";
+import { FakeClock } from "../util/testing.ts";
+import { BALLAST_SIZE, DiskRoom, giveUpBallast } from "./disk-room.ts";
+import { PromisedWriter } from "./promised-writer.ts";
 import { type ContentWriter, StoreError } from "./store.ts";
 
 const MB = 1024 * 1024;
@@ -13,14 +15,7 @@ const MINIMUM = 10 * MB;
 function room(t: TestContext, free: number) {
   const folder = tempFolder(t);
   const disk = { free };
-  let now = 0;
-  const clock = {
-    now: () => now,
-    after: () => () => {},
-    advance: (ms: number) => {
-      now += ms;
-    },
-  };
+  const clock = new FakeClock();
   const made = new DiskRoom({ folder, minimumFree: MINIMUM, clock, free: () => disk.free });
   return { room: made, disk, clock, ballast: join(folder, "ballast"), folder };
 }

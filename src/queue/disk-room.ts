@@ -3,24 +3,21 @@
  *
  * Rules
  * 1. Below `minimumFree` nothing is taken in, while settling goes on: a queue that can still empty itself gets room again.
- * 2. Content has its room promised before it is written: the declared size at once, what exceeds it in steps. A promise ends with its content.
+ * 2. Content that arrives has its room promised before it is written (promised-writer.ts).
  * 3. Others may fill the disk to the last octet. For that there is the ballast, a file of random octets that is given up to let what was
  *    delivered be settled. Until there is room to make it anew nothing is taken in.
  */
 import { randomFillSync } from "node:crypto";
 import { rmSync, statfsSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Content } from "../mail/content.ts";
 import type { Clock } from "../util/clock.ts";
-import { BODY_FILE_THRESHOLD, fileError } from "./body-files.ts";
-import { type ContentWriter, StoreError } from "./store.ts";
+import { fileError } from "./body-files.ts";
+import { StoreError } from "./store.ts";
 
 /** Enough for some hundred commits that settle. */
 export const BALLAST_SIZE = 4 * 1024 * 1024;
 const BALLAST_FILE = "ballast";
 const FREE_CHECK_MS = 1000;
-/** What content beyond its declared size is promised at a time. */
-const PROMISE_STEP = 256 * 1024;
 
 function freeOn(folder: string): number {
   const { bavail, bsize } = statfsSync(folder);
@@ -122,75 +119,5 @@ export class DiskRoom {
   #full(kept: string): StoreError {
     const promised = this.#promised > 0 ? `, ${this.#promised} of them promised to what is arriving` : "";
     return new StoreError("full", `${this.#options.folder}: ${this.#free} octets free${promised}; ${kept}`);
-  }
-}
-
-/** Content whose room is promised before it is written. */
-export class PromisedWriter implements ContentWriter {
-  readonly #room: DiskRoom;
-  readonly #writer: ContentWriter;
-  #granted: number;
-  #written = 0;
-  /** What is still promised. */
-  #left: number;
-
-  /** Throws a StoreError: full. */
-  constructor(room: DiskRoom, open: () => ContentWriter, sizeHint: number) {
-    room.promise(sizeHint);
-    this.#room = room;
-    this.#writer = open();
-    this.#granted = sizeHint;
-    this.#left = sizeHint;
-  }
-
-  write(chunk: Uint8Array): void | Promise<void> {
-    const before = this.#written;
-    this.#written += chunk.length;
-    try {
-      this.#ask();
-    } catch (thrown) {
-      return Promise.reject(thrown);
-    }
-    // Up to the threshold it stays in memory; then all of it goes to the disk.
-    if (this.#written > BODY_FILE_THRESHOLD) this.#spend(before > BODY_FILE_THRESHOLD ? chunk.length : this.#written);
-    return this.#writer.write(chunk);
-  }
-
-  async #finished(content: Promise<Content>): Promise<Content> {
-    try {
-      return await content;
-    } finally {
-      this.#release();
-    }
-  }
-
-  finish(front?: readonly Uint8Array[]): Content | Promise<Content> {
-    const content = this.#writer.finish(front);
-    if (content instanceof Promise) return this.#finished(content);
-    this.#release();
-    return content;
-  }
-
-  discard(): void {
-    this.#release();
-    this.#writer.discard();
-  }
-
-  #ask(): void {
-    if (this.#written <= this.#granted) return;
-    const more = Math.max(PROMISE_STEP, this.#written - this.#granted);
-    this.#room.promise(more);
-    this.#granted += more;
-    this.#left += more;
-  }
-
-  #spend(size: number): void {
-    this.#left -= size;
-    this.#room.spend(size);
-  }
-
-  #release(): void {
-    this.#room.release(this.#left);
-    this.#left = 0;
   }
 }

@@ -21,6 +21,8 @@
  */
 import { domainKey, isDomain } from "../mail/domain.ts";
 import { type Mailbox, mailboxKey, parseMailbox } from "../mail/mailbox.ts";
+import type { Origin } from "../mail/message.ts";
+import { parseDuration } from "../util/duration.ts";
 import type { QueuedRecipientSummary, QueuedSummary } from "./store.ts";
 
 export class FilterError extends Error {
@@ -42,13 +44,6 @@ export interface Filter {
 export const FILTER_LIMIT = 10_000;
 /** Brackets and `not` within one another. */
 const DEPTH_LIMIT = 50;
-
-const origins: ReadonlyMap<string, QueuedSummary["origin"]["kind"]> = new Map([
-  ["bounce", "bounce"],
-  ["local", "local"],
-  ["submitted", "submission"],
-  ["received", "smtp"],
-]);
 
 type Test = (message: QueuedSummary, recipient: QueuedRecipientSummary, now: number) => boolean;
 
@@ -149,77 +144,101 @@ class Parser {
   }
 }
 
+/** What may stand before an operator, in the order in which it is listed where something else does. */
+const fields: ReadonlyMap<string, (token: Token) => Test> = new Map<string, (token: Token) => Test>([
+  ["to", ofRecipient],
+  ["from", ofSender],
+  ["domain", ofRecipient],
+  ["account", ofAccount],
+  ["id", ofId],
+  ["state", ofState],
+  ["is", ofOrigin],
+  ["age", (token) => inTime(token, ({ arrived }, _recipient, now) => now - arrived)],
+  ["due", (token) => inTime(token, (_message, { due }, now) => due - now)],
+  ["size", (token) => inOrder(token, { unit: octets, expected: "octets such as 500, 20K or 3M" }, ({ size }) => size)],
+  ["attempts", (token) => inOrder(token, { unit: whole, expected: "a number" }, (_message, { attempts }) => attempts)],
+  ["error", (token) => containing(token, (_message, { last }) => last)],
+  ["reason", (token) => containing(token, ({ hold }) => hold?.reason)],
+]);
+
 function termOf(token: Token): Test {
+  const make = fields.get(token.field);
+  if (make === undefined) throw new FilterError(`there is no field "${token.field}": ${[...fields.keys()].join(", ")}`, token.at);
+  return make(token);
+}
+
+function mustBe({ field, operator, at }: Token, ...allowed: readonly string[]): void {
+  if (!allowed.includes(operator)) throw new FilterError(`${field} is followed by ${allowed.join(" or ")}, not by ${operator}`, at);
+}
+
+function ofRecipient(token: Token): Test {
+  mustBe(token, ":", "=");
+  const fits = addressTest(token);
+  return (_message, { mailbox }) => fits(mailbox);
+}
+
+function ofSender(token: Token): Test {
+  mustBe(token, ":", "=");
+  if (token.value === "<>") return ({ from }) => from === null;
+  const fits = addressTest(token);
+  return ({ from }) => from !== null && fits(from);
+}
+
+function ofAccount(token: Token): Test {
+  mustBe(token, ":", "=");
+  const account = token.value.toLowerCase();
+  return ({ origin }) => origin.kind === "submission" && origin.account === account;
+}
+
+function ofId(token: Token): Test {
+  mustBe(token, ":", "=");
+  const wanted = token.value.toUpperCase();
+  return ({ id }) => id === wanted;
+}
+
+function ofState(token: Token): Test {
+  const { value, at } = token;
+  mustBe(token, ":", "=");
+  if (!["active", "deferred", "held"].includes(value)) throw new FilterError(`a state is active, deferred or held, not "${value}"`, at);
+  return (_message, { state }) => state === value;
+}
+
+const origins: Readonly<Record<string, Origin["kind"]>> = { bounce: "bounce", local: "local", submitted: "submission", received: "smtp" };
+
+function ofOrigin(token: Token): Test {
+  const { value, at } = token;
+  mustBe(token, ":");
+  const kind = Object.hasOwn(origins, value) ? origins[value] : undefined;
+  if (kind === undefined) throw new FilterError(`is: expects bounce, local, submitted or received, not "${value}"`, at);
+  return ({ origin }) => origin.kind === kind;
+}
+
+type Found<T> = (...of: Parameters<Test>) => T;
+
+function inTime(token: Token, found: Found<number>): Test {
+  return inOrder(token, { unit: duration, expected: "a duration such as 90s, 5m, 4h or 2d" }, found);
+}
+
+function inOrder(
+  token: Token,
+  { unit, expected }: { readonly unit: (text: string) => number | undefined; readonly expected: string },
+  found: Found<number>,
+): Test {
   const { field, operator, value, at } = token;
-  const is = (...allowed: string[]): void => {
-    if (!allowed.includes(operator)) throw new FilterError(`${field} is followed by ${allowed.join(" or ")}, not by ${operator}`, at);
-  };
-  const order = (unit: (value: string) => number | undefined, expected: string): ((found: number) => boolean) => {
-    is(">", ">=", "<", "<=", "=");
-    const limit = unit(value);
-    if (limit === undefined) throw new FilterError(`${field}${operator} expects ${expected}, not "${value}"`, at);
-    return comparison(operator, limit);
-  };
-  switch (field) {
-    case "to":
-    case "domain": {
-      is(":", "=");
-      const fits = addressTest(token);
-      return (_message, { mailbox }) => fits(mailbox);
-    }
-    case "from": {
-      is(":", "=");
-      if (value === "<>") return ({ from }) => from === null;
-      const fits = addressTest(token);
-      return ({ from }) => from !== null && fits(from);
-    }
-    case "account":
-      is(":", "=");
-      return ({ origin }) => origin.kind === "submission" && origin.account === value.toLowerCase();
-    case "id":
-      is(":", "=");
-      return ({ id }) => id === value.toUpperCase();
-    case "state":
-      is(":", "=");
-      if (!["active", "deferred", "held"].includes(value)) throw new FilterError(`a state is active, deferred or held, not "${value}"`, at);
-      return (_message, { state }) => state === value;
-    case "is": {
-      is(":");
-      const kind = origins.get(value);
-      if (kind === undefined) throw new FilterError(`is: expects bounce, local, submitted or received, not "${value}"`, at);
-      return ({ origin }) => origin.kind === kind;
-    }
-    case "age": {
-      const test = order(duration, "a duration such as 90s, 5m, 4h or 2d");
-      return ({ arrived }, _recipient, now) => test(now - arrived);
-    }
-    case "due": {
-      const test = order(duration, "a duration such as 90s, 5m, 4h or 2d");
-      return (_message, { due }, now) => test(due - now);
-    }
-    case "size": {
-      const test = order(octets, "octets such as 500, 20K or 3M");
-      return ({ size }) => test(size);
-    }
-    case "attempts": {
-      const test = order(whole, "a number");
-      return (_message, { attempts }) => test(attempts);
-    }
-    case "error": {
-      is(":", "~");
-      const part = value.toLowerCase();
-      return (_message, { last }) => last.toLowerCase().includes(part);
-    }
-    case "reason": {
-      is(":", "~");
-      const part = value.toLowerCase();
-      return ({ hold }) => hold?.reason.toLowerCase().includes(part) ?? false;
-    }
-  }
-  throw new FilterError(
-    `there is no field "${field}": to, from, domain, account, id, state, is, age, due, size, attempts, error, reason`,
-    at,
-  );
+  mustBe(token, ">", ">=", "<", "<=", "=");
+  const limit = unit(value);
+  if (limit === undefined) throw new FilterError(`${field}${operator} expects ${expected}, not "${value}"`, at);
+  const holds = comparison(operator, limit);
+  return (...of) => holds(found(...of));
+}
+
+function containing(token: Token, found: Found<string | undefined>): Test {
+  mustBe(token, ":", "~");
+  const part = token.value.toLowerCase();
+  return (...of) =>
+    found(...of)
+      ?.toLowerCase()
+      .includes(part) ?? false;
 }
 
 function addressTest({ field, value, at }: Token): (mailbox: Mailbox) => boolean {
@@ -251,13 +270,8 @@ function comparison(operator: string, limit: number): (found: number) => boolean
   }
 }
 
-const times: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-/** `undefined` where it is none. */
-export function duration(text: string): number | undefined {
-  const [, count = "", unit = ""] = /^(\d{1,6})([smhd])$/i.exec(text) ?? [];
-  return count === "" ? undefined : Number(count) * (times[unit.toLowerCase()] as number);
-}
+/** As in the configuration; case does not count in a filter. */
+const duration = (text: string): number | undefined => parseDuration(text.toLowerCase());
 
 function octets(text: string): number | undefined {
   const [, count = "", unit = ""] = /^(\d{1,12})([kmg]?)b?$/i.exec(text) ?? [];

@@ -17,7 +17,7 @@ import { utf8 } from "../util/bytes.ts";
 import type { PostgresNode } from "./postgres-node.ts";
 import { type Entry, encodeEntries } from "./postgres-schema.ts";
 import type { Statements } from "./postgres-statements.ts";
-import { PostgresSubmitted } from "./postgres-submitted.ts";
+import type { PostgresSubmitted } from "./postgres-submitted.ts";
 import type { PostgresSuppressions } from "./postgres-suppressions.ts";
 import { type RecipientRef, type Settlement, StoreError } from "./store.ts";
 
@@ -36,6 +36,14 @@ export interface SettleCall {
 /** Inserts the messages at hand; returns the ids that were queued. */
 type Insert = (run: Run) => Promise<ReadonlySet<MessageId>>;
 
+interface CommitParts {
+  readonly postgres: Postgres;
+  readonly statements: Statements;
+  readonly node: PostgresNode;
+  readonly submitted: PostgresSubmitted;
+  readonly suppressions: PostgresSuppressions;
+}
+
 export class PostgresCommits {
   readonly #postgres: Postgres;
   readonly #sql: Statements;
@@ -45,12 +53,12 @@ export class PostgresCommits {
   readonly #submitted: PostgresSubmitted;
   readonly #suppressions: PostgresSuppressions;
 
-  constructor(postgres: Postgres, statements: Statements, node: PostgresNode, suppressions: PostgresSuppressions) {
-    this.#suppressions = suppressions;
+  constructor({ postgres, statements, node, submitted, suppressions }: CommitParts) {
     this.#postgres = postgres;
     this.#sql = statements;
     this.#node = node;
-    this.#submitted = new PostgresSubmitted(postgres);
+    this.#submitted = submitted;
+    this.#suppressions = suppressions;
     this.#enqueues = new Group({
       run: async (entries) => {
         const queued = await this.#insert(postgres.run, entries);

@@ -31,7 +31,8 @@ import { queueStatements, type Statements } from "./postgres-statements.ts";
 import { PostgresSubmitted } from "./postgres-submitted.ts";
 import { PostgresSuppressions } from "./postgres-suppressions.ts";
 import type { Quota } from "./quota.ts";
-import { decodeStanding, decodeSummary, decodeSuspension, type Row } from "./sqlite-schema.ts";
+import { decodeStanding, decodeSummary, type Row } from "./sqlite-schema.ts";
+import { decodeSuspension, encodeSuspension } from "./sqlite-suspensions.ts";
 import {
   type ContentWriter,
   type EnqueueOptions,
@@ -131,8 +132,8 @@ class PostgresStore implements PostgresQueueStore {
     this.#node = node;
     this.#bodies = new PostgresBodies(postgres, statements, () => node.session);
     this.suppressionList = new PostgresSuppressions(postgres);
-    this.#commits = new PostgresCommits(postgres, statements, node, this.suppressionList);
     this.#submitted = new PostgresSubmitted(postgres);
+    this.#commits = new PostgresCommits({ postgres, statements, node, submitted: this.#submitted, suppressions: this.suppressionList });
     this.#contents = new PostgresContents(postgres, statements, this.#bodies);
     this.#leases = new PostgresLeases({
       ...{ postgres, statements, node, commits: this.#commits, contents: this.#contents },
@@ -155,6 +156,12 @@ class PostgresStore implements PostgresQueueStore {
     this.#due();
   }
 
+  /** Something is due, and whoever has room may take it. */
+  #dueForAll(): void {
+    this.#due();
+    this.#bell.ring();
+  }
+
   receive(): ContentWriter {
     this.#mustBeOpen();
     return this.#bodies.receive();
@@ -164,9 +171,7 @@ class PostgresStore implements PostgresQueueStore {
     const keys = submittedKeys(message);
     if (keys !== undefined) return this.#enqueueOnce(message, keys);
     if (!(await this.#queue(message, { lease }))) throw new StoreError("io", `message ${message.id}: its id is in the queue already`);
-    if (lease) return undefined;
-    this.#due();
-    this.#bell.ring();
+    if (!lease) this.#dueForAll();
     return undefined;
   }
 
@@ -175,10 +180,7 @@ class PostgresStore implements PostgresQueueStore {
     try {
       const before = await this.#asked(() => this.#commits.enqueueOnce(entry, keys));
       if (before?.recipients.length === keys.length) undo();
-      else {
-        this.#due();
-        this.#bell.ring();
-      }
+      else this.#dueForAll();
       return before;
     } catch (thrown) {
       undo();
@@ -304,10 +306,7 @@ class PostgresStore implements PostgresQueueStore {
     let count = 0;
     if (ids !== undefined) count = await this.#counted(this.#sql.retry, [now, textArray(ids)]);
     else for (let some = -1; some !== 0; count += some) some = await this.#counted(this.#sql.retrySome, [now, RETRY_ROWS]);
-    if (count > 0) {
-      this.#due();
-      this.#bell.ring();
-    }
+    if (count > 0) this.#dueForAll();
     return count;
   }
 
@@ -319,10 +318,7 @@ class PostgresStore implements PostgresQueueStore {
 
   async unhold(now: number, ids: readonly MessageId[]): Promise<number> {
     const count = await this.#counted(this.#sql.unhold, [now, textArray(ids)]);
-    if (count > 0) {
-      this.#due();
-      this.#bell.ring();
-    }
+    if (count > 0) this.#dueForAll();
     return count;
   }
 
@@ -330,8 +326,8 @@ class PostgresStore implements PostgresQueueStore {
     return (await this.#rows(this.#sql.suspensions, [now])).map(decodeSuspension);
   }
 
-  async suspend({ kind, value, reason, until, made }: Suspension): Promise<void> {
-    await this.#rows(this.#sql.suspend, [kind, value, reason, until ?? null, made]);
+  async suspend(suspension: Suspension): Promise<void> {
+    await this.#rows(this.#sql.suspend, encodeSuspension(suspension));
     this.#suspended();
   }
 

@@ -15,7 +15,7 @@ import type { Row } from "./sqlite-schema.ts";
 import { decodeSubmitted } from "./sqlite-submitted.ts";
 
 /** What is to be queued of a message, and what was before. */
-export interface Noted {
+interface Noted {
   /** `undefined` where nothing is left. */
   readonly entry: Entry | undefined;
   readonly before: QueuedBefore | undefined;

@@ -10,9 +10,12 @@ import type { ProcedureHost, ProcedureSet } from "../database/index.ts";
 import type { MessageId, QueuedBefore } from "../mail/message.ts";
 import type { SubmittedKey } from "./idempotency.ts";
 import { Leases } from "./leases.ts";
+import { HELD_UNTIL, HeldRows, type HoldProcedures, RELEASE } from "./sqlite-holds.ts";
 import { type MessageArguments, migrations, type Row } from "./sqlite-schema.ts";
+import type { SettlementList } from "./sqlite-settlements.ts";
 import { SubmittedRows } from "./sqlite-submitted.ts";
 import { type SuppressionColumns, type SuppressionProcedures, SuppressionRows } from "./sqlite-suppressions.ts";
+import { type SuspensionProcedures, SuspensionRows } from "./sqlite-suspensions.ts";
 import { NEVER_DUE, type QueueStats } from "./store.ts";
 
 export const name = "queue";
@@ -36,12 +39,10 @@ export interface FoundSummary {
 /** A message that is gone, with the file of its body if it had one. */
 export type Gone = readonly [id: MessageId, file: string | null];
 
-/** Flat: "finished", id, index | "suppressed", id, index, SuppressionColumns | "deferred", id, index, due, attempts, last, delayTold | "released", id, index, due. */
-export type SettlementList = readonly (string | number)[];
 /** `keys`: of its recipients, one after the other, where it has an idempotency key. */
 export type CausedList = readonly (readonly [message: MessageArguments, bytes: number, keys?: Uint8Array])[];
 
-export interface QueueProcedures extends SuppressionProcedures {
+export interface QueueProcedures extends HoldProcedures, SuspensionProcedures, SuppressionProcedures {
   enqueue(args: MessageArguments, bytes: Uint8Array): undefined;
   /** As `enqueue`, with the keys of its recipients, one after the other; those that were noted before are left out. */
   enqueueOnce(args: readonly [message: MessageArguments, keys: Uint8Array], bytes: Uint8Array): QueuedBefore | undefined;
@@ -58,11 +59,6 @@ export interface QueueProcedures extends SuppressionProcedures {
   retry(args: readonly [now: number, ids: readonly MessageId[]]): number;
   /** Some of what is not due yet; call again until it is 0. */
   retrySome(now: number): number;
-  hold(args: readonly [ids: readonly MessageId[], reason: string, until: number | null]): number;
-  unhold(args: readonly [now: number, ids: readonly MessageId[]]): number;
-  suspensions(now: number): readonly Row[];
-  suspend(args: readonly [kind: string, value: string, reason: string, until: number | null, made: number]): void;
-  resume(args: readonly [kind: string, value: string]): boolean;
   remove(ids: readonly MessageId[]): readonly Gone[];
   submitted(args: readonly [limit: number, after: string]): readonly Row[];
   restoreSubmitted(rows: readonly SubmittedKey[]): void;
@@ -71,6 +67,8 @@ export interface QueueProcedures extends SuppressionProcedures {
 
 /** Of MessageArguments, for each recipient. */
 const RECIPIENT_VALUES = 5;
+/** Of what `restore` is told of each recipient. */
+const STANDING_VALUES = 5;
 /** Of SuppressionColumns. */
 const SUPPRESSION_VALUES = 5;
 /** A lease brings no more once its bodies hold this much. */
@@ -79,6 +77,7 @@ const LEASE_BYTES = 8 * 1024 * 1024;
 const RETRY_ROWS = 5000;
 
 type Reads =
+  | keyof ReturnType<SuspensionRows["reads"]>
   | keyof ReturnType<SuppressionRows["reads"]>
   | "lease"
   | "nextDue"
@@ -87,7 +86,6 @@ type Reads =
   | "content"
   | "stats"
   | "files"
-  | "suspensions"
   | "submitted";
 
 export function procedures(host: ProcedureHost): ProcedureSet {
@@ -100,7 +98,7 @@ export function procedures(host: ProcedureHost): ProcedureSet {
     content: (id) => queue.content(id),
     stats: () => queue.stats(),
     files: () => queue.files(),
-    suspensions: (now) => queue.suspensions(now),
+    ...queue.suspensions.reads(),
     ...queue.suppressions.reads(),
     submitted: ([limit, after]) => queue.submitted.page(after, limit),
   };
@@ -113,11 +111,9 @@ export function procedures(host: ProcedureHost): ProcedureSet {
     retry: ([now, ids]) => queue.retry(now, ids),
     retrySome: (now) => queue.retrySome(now),
     remove: (ids) => queue.remove(ids),
-    hold: ([ids, reason, until]) => queue.hold(ids, reason, until),
-    unhold: ([now, ids]) => queue.unhold(now, ids),
+    ...queue.held.writes(),
+    ...queue.suspensions.writes(),
     ...queue.suppressions.writes(),
-    suspend: (suspension) => queue.suspend(suspension),
-    resume: ([kind, value]) => queue.resume(kind, value),
   };
   return {
     reads: { ...reads },
@@ -130,6 +126,8 @@ export function procedures(host: ProcedureHost): ProcedureSet {
 class QueueRows {
   readonly leases = new Leases();
   readonly submitted: SubmittedRows;
+  readonly held: HeldRows;
+  readonly suspensions: SuspensionRows;
   readonly suppressions: SuppressionRows;
   #host: ProcedureHost;
   /** Unknown until someone asks: counting a million rows takes a moment. */
@@ -140,6 +138,8 @@ class QueueRows {
     this.#host = host;
     this.#sql = prepare(host.db);
     this.submitted = new SubmittedRows(host.db);
+    this.held = new HeldRows(host.db, this.leases);
+    this.suspensions = new SuspensionRows(host.db);
     this.suppressions = new SuppressionRows(host.db);
   }
 
@@ -189,9 +189,9 @@ class QueueRows {
     if (this.#sql.message.get(id) !== undefined) return false;
     this.insert(message, bytes);
     // Highest first: an index is never below its place, so none is moved onto one that is still to be moved.
-    for (let i = standing.length - 5; i >= 0; i -= 5) {
-      const [index, attempts, due, last, told] = standing.slice(i, i + 5) as [number, number, number, string, number];
-      this.#sql.stand.run(index, attempts, due, last, told, id, i / 5);
+    for (let i = standing.length - STANDING_VALUES; i >= 0; i -= STANDING_VALUES) {
+      const [index, attempts, due, last, told] = standing.slice(i, i + STANDING_VALUES) as [number, number, number, string, number];
+      this.#sql.stand.run(index, attempts, due, last, told, id, i / STANDING_VALUES);
       this.leases.free(due);
     }
     return true;
@@ -281,10 +281,7 @@ class QueueRows {
 
   #deleteIfSettled(id: MessageId, gone: Gone[]): void {
     const row = this.#sql.deleteMessageIfSettled.get(id);
-    if (row !== undefined) this.#deleted(id, row as Row, gone);
-  }
-
-  #deleted(id: MessageId, row: Row, gone: Gone[]): void {
+    if (row === undefined) return;
     if (row.body !== null) this.#sql.deleteBody.run(row.body as number);
     if (this.#counts !== undefined) this.#counts.messages--;
     gone.push([id, row.file as string | null]);
@@ -329,50 +326,6 @@ class QueueRows {
     return count;
   }
 
-  hold(ids: readonly MessageId[], reason: string, until: number | null): number {
-    let count = 0;
-    for (const id of ids) {
-      if (this.#sql.hold.run(reason, until, id).changes === 0) continue;
-      count++;
-      this.#makeDue(id, Math.max(until ?? NEVER_DUE, this.#release(id)));
-    }
-    return count;
-  }
-
-  unhold(now: number, ids: readonly MessageId[]): number {
-    let count = 0;
-    for (const id of ids) {
-      if (this.#sql.unhold.run(id).changes === 0) continue;
-      count++;
-      this.#makeDue(id, Math.max(now, this.#release(id)));
-    }
-    return count;
-  }
-
-  /** When its sender wants it released. */
-  #release(id: MessageId): number {
-    return this.#sql.releaseOf.get(id)?.at as number;
-  }
-
-  #makeDue(id: MessageId, due: number): void {
-    for (const { idx } of this.#sql.recipients.all(id)) {
-      if (!this.leases.has(id, idx as number)) this.#sql.release.run(due, id, idx as number);
-    }
-    this.leases.free(due);
-  }
-
-  suspensions(now: number): readonly Row[] {
-    return this.#sql.suspensions.all(now) as Row[];
-  }
-
-  suspend(suspension: readonly [kind: string, value: string, reason: string, until: number | null, made: number]): void {
-    this.#sql.suspend.run(...suspension);
-  }
-
-  resume(kind: string, value: string): boolean {
-    return this.#sql.resume.run(kind, value).changes !== 0;
-  }
-
   remove(ids: readonly MessageId[]): readonly Gone[] {
     const gone: Gone[] = [];
     for (const id of ids) {
@@ -405,12 +358,6 @@ const MESSAGE_COLUMNS =
   "id, arrived, from_local, from_domain, body_type, smtp_utf8, ret, envelope_id, size, eight_bit, eight_bit_header, binary_content, longest_line, origin, file, extras";
 const RECIPIENT_COLUMNS = "message, idx, local_part, domain, notify, orcpt_type, orcpt_address";
 
-/** Of the row's message; 0 where it is not held. */
-const HELD_UNTIL = `coalesce((SELECT coalesce(m.hold_until, ${NEVER_DUE}) FROM message m WHERE m.id = recipient.message AND m.hold_reason IS NOT NULL), 0)`;
-
-/** When the sender of the row's message wants it released (RFC 4865). */
-const RELEASE = "coalesce((SELECT json_extract(m.extras, '$.holdUntil') FROM message m WHERE m.id = recipient.message), 0)";
-
 type Statements = { readonly [name in keyof ReturnType<typeof prepare>]: StatementSync };
 
 function prepare(db: DatabaseSync) {
@@ -429,12 +376,6 @@ function prepare(db: DatabaseSync) {
     ),
     release: p(`UPDATE recipient SET due = max(?, ${HELD_UNTIL}) WHERE message = ? AND idx = ?`),
     retry: p(`UPDATE recipient SET due = ? WHERE message = ? AND idx = ? AND ${HELD_UNTIL} <= ?`),
-    hold: p("UPDATE message SET hold_reason = ?, hold_until = ? WHERE id = ?"),
-    unhold: p("UPDATE message SET hold_reason = NULL, hold_until = NULL WHERE id = ? AND hold_reason IS NOT NULL"),
-    releaseOf: p("SELECT coalesce(json_extract(extras, '$.holdUntil'), 0) AS at FROM message WHERE id = ?"),
-    suspensions: p("SELECT * FROM suspension WHERE until IS NULL OR until > ? ORDER BY kind, value"),
-    suspend: p("INSERT OR REPLACE INTO suspension (kind, value, reason, until, made) VALUES (?, ?, ?, ?, ?)"),
-    resume: p("DELETE FROM suspension WHERE kind = ? AND value = ?"),
     stand: p("UPDATE recipient SET idx = ?, attempts = ?, due = ?, last = ?, delay_told = ? WHERE message = ? AND idx = ?"),
     retrySome: p(
       `UPDATE recipient SET due = ? WHERE (message, idx) IN (SELECT message, idx FROM recipient INDEXED BY recipient_due

@@ -4,15 +4,16 @@
  * Rules
  * 1. Message, body and recipient are tables of their own: a listing reads no body, and falling due reads no message.
  * 2. Leases are not stored. One process holds the data folder, so what is leased is known in its memory and is free again when it ends; `due` stays
- *    what it was, and so a message whose delivery a crash cut off is due at once. A store for several nodes adds `lease_until`.
+ *    what it was, and so a message whose delivery a crash cut off is due at once. The store for several nodes has them as columns
+ *    (postgres-schema.ts).
  * 3. `due` is milliseconds since 1970, `attempts` those that have ended.
- * 4. Plain SQL, so that PostgreSQL can take the same tables.
+ * 4. Plain SQL: PostgreSQL has the same tables, and its rows are read here, too.
  */
 import type { SqlValue } from "../database/index.ts";
 import type { BodyType, Envelope, EnvelopeExtras, NotifyOn, ReversePath } from "../mail/envelope.ts";
 import type { Mailbox } from "../mail/mailbox.ts";
 import { firstDue, type NewMessage, type Origin, type QueuedMessage, type QueuedRecipient } from "../mail/message.ts";
-import type { Hold, QueuedSummary, StandingMessage, Suspension } from "./store.ts";
+import type { Hold, QueuedSummary, StandingMessage } from "./store.ts";
 
 export const migrations: readonly string[] = [
   `
@@ -141,7 +142,7 @@ export function encodeExtras({ priority, deliverBy, holdUntil }: Envelope): stri
 export type Row = Record<string, SqlValue>;
 
 /** The message of a row of `message` and rows of `recipient`, but for its content. */
-export function decodeMessage(row: Row, recipients: readonly Row[]): Omit<QueuedMessage, "content"> {
+function decodeMessage(row: Row, recipients: readonly Row[]): Omit<QueuedMessage, "content"> {
   return {
     id: row.id as string,
     envelope: {
@@ -218,16 +219,6 @@ export function decodeSummary(row: Row, recipients: readonly Row[], now: number)
 function decodeHold(reason: Row[string] | undefined, until: Row[string] | undefined): Hold | undefined {
   if (typeof reason !== "string") return undefined;
   return until === null || until === undefined ? { reason } : { reason, until: until as number };
-}
-
-export function decodeSuspension({ kind, value, reason, until, made }: Row): Suspension {
-  const rest = {
-    value: value as string,
-    reason: reason as string,
-    made: made as number,
-    ...(until === null ? {} : { until: until as number }),
-  };
-  return { kind: kind as Suspension["kind"], ...rest };
 }
 
 function decodeRecipient(row: Row): QueuedRecipient {

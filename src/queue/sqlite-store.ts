@@ -4,7 +4,7 @@
  * Rules
  * 1. What the interface promises (store.ts), with one process on the data folder: leases live in memory and last as long as the process.
  * 2. The way of a small message has no `await` and no copy but the one into the arena of its commit.
- * 3. What is taken in finds its room first (disk-room.ts); what settles takes the last there is.
+ * 3. What is taken in finds its room first (disk-room.ts, promised-writer.ts); what settles takes the last there is.
  * 4. A message whose row or body cannot be read is put off for a day and said, again each day; it is never handed out and never deleted.
  */
 import { join } from "node:path";
@@ -15,12 +15,15 @@ import type { MessageId, NewMessage, QueuedBefore, QueuedMessage } from "../mail
 import { concat } from "../util/bytes.ts";
 import { type Clock, days, systemClock } from "../util/clock.ts";
 import { BODIES_FOLDER, BODY_FILE_THRESHOLD, BodyFiles, fileError, octetsIn, StoredBody } from "./body-files.ts";
-import { DiskRoom, PromisedWriter } from "./disk-room.ts";
+import { DiskRoom } from "./disk-room.ts";
 import { SUBMITTED_KEY_OCTETS, type SubmittedKey, submittedKeys } from "./idempotency.ts";
+import { PromisedWriter } from "./promised-writer.ts";
 import type { CausedList, FoundMessage, Gone, QueueProcedures } from "./sqlite-procedures.ts";
-import { decodeStanding, decodeSummary, decodeSuspension, encodeMessage, readMessage } from "./sqlite-schema.ts";
+import { decodeStanding, decodeSummary, encodeMessage, readMessage } from "./sqlite-schema.ts";
+import { encodeSettlements } from "./sqlite-settlements.ts";
 import { decodeSubmitted } from "./sqlite-submitted.ts";
-import { encodeSuppression, sqliteSuppressions } from "./sqlite-suppressions.ts";
+import { sqliteSuppressions } from "./sqlite-suppressions.ts";
+import { decodeSuspension, encodeSuspension } from "./sqlite-suspensions.ts";
 import {
   type ContentWriter,
   type EnqueueOptions,
@@ -55,8 +58,6 @@ export interface SqliteStoreOptions {
 
 export const MINIMUM_FREE = 64 * 1024 * 1024;
 const UNREADABLE_HOLD_MS = days(1);
-/** The reason kept with a recipient. */
-const LAST_LIMIT = 1000;
 /** Recipients or messages listed in one call. */
 const LIST_LIMIT = 10_000;
 
@@ -71,6 +72,15 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Queu
   } catch (thrown) {
     throw fileError(thrown);
   }
+}
+
+/** Where a commit has content from: octets it is given, and a file for the row to name. */
+interface Placed {
+  readonly file: string | null;
+  /** All of it, or what goes before that of the file. */
+  readonly octets: readonly Uint8Array[];
+  /** No row names it. */
+  undo(thrown: unknown): void;
 }
 
 class SqliteStore implements QueueStore {
@@ -99,52 +109,58 @@ class SqliteStore implements QueueStore {
     return new PromisedWriter(this.#room, () => this.#files.receive(), sizeHint);
   }
 
-  enqueue(message: NewMessage, options: EnqueueOptions): Promise<QueuedBefore | undefined> {
+  enqueue(message: NewMessage, { lease }: EnqueueOptions): Promise<QueuedBefore | undefined> {
     const { content } = message;
     const keys = keysOf(message);
     if (keys !== undefined) return this.#enqueueOnce(message, keys);
-    if (content.kind === "memory" && content.size <= BODY_FILE_THRESHOLD) {
-      try {
-        this.#room.take(content.size);
-      } catch (thrown) {
-        return Promise.reject(thrown);
-      }
-      const queued = this.#call("enqueue", encodeMessage(message, null, options.lease), content.chunks);
-      return options.lease ? queued : queued.then(() => void this.#due());
+    if (!isSmall(content)) return this.#enqueueLarge(message, lease);
+    try {
+      this.#room.take(content.size);
+    } catch (thrown) {
+      return Promise.reject(thrown);
     }
-    return this.#enqueueLarge(message, options);
+    const queued = this.#call("enqueue", encodeMessage(message, null, lease), content.chunks);
+    return lease ? queued : queued.then(() => void this.#due());
   }
 
   async #enqueueOnce(message: NewMessage, keys: Uint8Array): Promise<QueuedBefore | undefined> {
-    const { content } = message;
-    const small = content.kind === "memory" && content.size <= BODY_FILE_THRESHOLD;
-    this.#room.take(small ? content.size : 0);
-    const { file, front, undo } = small ? { file: null, front: content.chunks, undo: () => {} } : await this.#claim(content);
-    try {
-      const before = await this.#call("enqueueOnce", [encodeMessage(message, file, false), keys], front);
-      if (before?.recipients.length === message.envelope.recipients.length) undo(undefined);
-      else this.#due();
-      return before;
-    } catch (thrown) {
-      undo(thrown);
-      throw thrown;
-    }
+    const all = message.envelope.recipients.length;
+    const isNew = (before: QueuedBefore | undefined): boolean => before?.recipients.length !== all;
+    const before = await this.#takeIn(
+      message.content,
+      (file, octets) => this.#call("enqueueOnce", [encodeMessage(message, file, false), keys], octets),
+      isNew,
+    );
+    if (isNew(before)) this.#due();
+    return before;
   }
 
-  async #enqueueLarge(message: NewMessage, { lease }: EnqueueOptions): Promise<undefined> {
-    this.#room.take(0);
-    const { file, front, undo } = await this.#claim(message.content);
-    try {
-      await this.#call("enqueue", encodeMessage(message, file, lease), front);
-    } catch (thrown) {
-      undo(thrown);
-      throw thrown;
-    }
+  async #enqueueLarge(message: NewMessage, lease: boolean): Promise<undefined> {
+    await this.#takeIn(message.content, (file, octets) => this.#call("enqueue", encodeMessage(message, file, lease), octets));
     if (!lease) this.#due();
   }
 
-  /** A file for the row to name: the writer's own, or a copy of content that comes from elsewhere; and what goes before it. */
-  async #claim(content: Content): Promise<{ file: string; front: readonly Uint8Array[]; undo: (thrown: unknown) => void }> {
+  /** Finds room and a place for the content, then commits; where nothing was queued by that, the place is given up again. */
+  async #takeIn<T>(
+    content: Content,
+    commit: (file: string | null, octets: readonly Uint8Array[]) => Promise<T>,
+    isQueued: (result: T) => boolean = () => true,
+  ): Promise<T> {
+    this.#room.take(content.kind === "memory" ? content.size : 0);
+    const { file, octets, undo } = await this.#place(content);
+    try {
+      const result = await commit(file, octets);
+      if (!isQueued(result)) undo(undefined);
+      return result;
+    } catch (thrown) {
+      undo(thrown);
+      throw thrown;
+    }
+  }
+
+  /** Small content goes into the commit; for other content there is a file: the writer's own, or a copy of what comes from elsewhere. */
+  async #place(content: Content): Promise<Placed> {
+    if (isSmall(content)) return { file: null, octets: content.chunks, undo: () => {} };
     const own = content instanceof StoredBody && content.files === this.#files && !content.claimed;
     let body: StoredBody;
     try {
@@ -158,7 +174,7 @@ class SqliteStore implements QueueStore {
       body.claimed = false;
       if (!own) this.#files.remove(body.name);
     };
-    return { file: body.name, front: body.front, undo };
+    return { file: body.name, octets: body.front, undo };
   }
 
   async lease(now: number, limit: number): Promise<QueuedMessage[]> {
@@ -235,21 +251,13 @@ class SqliteStore implements QueueStore {
     const undos: ((thrown: unknown) => void)[] = [];
     try {
       for (const message of caused) {
-        const { content } = message;
-        if (content.kind === "memory" && content.size <= BODY_FILE_THRESHOLD) {
-          for (const chunk of content.chunks) chunks.push(chunk);
-          list.push(causedOf(message, null, content.size));
-        } else {
-          const { file, front, undo } = await this.#claim(content);
-          undos.push(undo);
-          for (const chunk of front) chunks.push(chunk);
-          list.push(causedOf(message, file, octetsIn(front)));
-        }
+        const { file, octets, undo } = await this.#place(message.content);
+        undos.push(undo);
+        for (const chunk of octets) chunks.push(chunk);
+        list.push(causedOf(message, file, octetsIn(octets)));
       }
-      const flat: (string | number)[] = [];
-      const dueLater = encodeSettlements(settlements, flat);
-      const gone = this.#gone(await this.#call("settle", [flat, list], chunks));
-      if (dueLater || caused.length > 0) this.#due();
+      const gone = this.#gone(await this.#call("settle", [encodeSettlements(settlements), list], chunks));
+      if (caused.length > 0 || settlements.some(({ kind }) => kind !== "finished")) this.#due();
       return gone;
     } catch (thrown) {
       for (const undo of undos) undo(thrown);
@@ -278,46 +286,34 @@ class SqliteStore implements QueueStore {
 
   async content(id: MessageId): Promise<Content | undefined> {
     const found = await this.#call("content", id);
-    if (found === undefined) return undefined;
-    const content = this.#contentOf(found);
-    if (typeof content === "string") throw new StoreError("corrupt", `message ${id}: ${content}`);
-    return content;
+    return found === undefined ? undefined : this.#readable(found);
   }
 
   async read(id: MessageId): Promise<StandingMessage | undefined> {
     const found = await this.#call("content", id);
-    if (found === undefined) return undefined;
+    return found === undefined ? undefined : { ...decodeStanding(found.row, found.recipients), content: this.#readable(found) };
+  }
+
+  #readable(found: FoundMessage): Content {
     const content = this.#contentOf(found);
-    if (typeof content === "string") throw new StoreError("corrupt", `message ${id}: ${content}`);
-    return { ...decodeStanding(found.row, found.recipients), content };
+    if (typeof content === "string") throw new StoreError("corrupt", `message ${found.row.id}: ${content}`);
+    return content;
   }
 
   async restore(message: StandingMessage): Promise<boolean> {
     const { content, envelope, recipients } = message;
     const standing = recipients.flatMap(({ index, attempts, due, last, delayTold }) => [index, attempts, due, last, Number(delayTold)]);
     const whole: NewMessage = { ...message, envelope: { ...envelope, recipients } };
-    this.#room.take(content.kind === "memory" ? content.size : 0);
-    if (content.kind === "memory" && content.size <= BODY_FILE_THRESHOLD) {
-      const restored = await this.#call("restore", [encodeMessage(whole, null, false), standing], content.chunks);
-      if (restored) await this.#restored(message);
-      return restored;
-    }
-    const { file, front, undo } = await this.#claim(content);
-    try {
-      const restored = await this.#call("restore", [encodeMessage(whole, file, false), standing], front);
-      if (restored) await this.#restored(message);
-      else undo(undefined);
-      return restored;
-    } catch (thrown) {
-      undo(thrown);
-      throw thrown;
-    }
-  }
-
-  /** It is not due before it is held again: its recipients stand as they stood. */
-  async #restored({ id, hold }: StandingMessage): Promise<void> {
-    if (hold !== undefined) await this.hold([id], hold);
+    const restored = await this.#takeIn(
+      content,
+      (file, octets) => this.#call("restore", [encodeMessage(whole, file, false), standing], octets),
+      (found) => found,
+    );
+    if (!restored) return false;
+    // Its recipients stand as they stood: it is held again before it is due.
+    if (message.hold !== undefined) await this.hold([message.id], message.hold);
     this.#due();
+    return true;
   }
 
   stats(): Promise<QueueStats> {
@@ -348,8 +344,8 @@ class SqliteStore implements QueueStore {
     return (await this.#call("suspensions", now)).map(decodeSuspension);
   }
 
-  async suspend({ kind, value, reason, until, made }: Suspension): Promise<void> {
-    await this.#call("suspend", [kind, value, reason, until ?? null, made]);
+  async suspend(suspension: Suspension): Promise<void> {
+    await this.#call("suspend", encodeSuspension(suspension));
     this.#suspended();
   }
 
@@ -395,6 +391,10 @@ class SqliteStore implements QueueStore {
   }
 }
 
+function isSmall(content: Content): content is Extract<Content, { kind: "memory" }> {
+  return content.kind === "memory" && content.size <= BODY_FILE_THRESHOLD;
+}
+
 /** The keys of its recipients, one after the other. */
 function keysOf(message: NewMessage): Uint8Array | undefined {
   const keys = submittedKeys(message);
@@ -404,25 +404,6 @@ function keysOf(message: NewMessage): Uint8Array | undefined {
 function causedOf(message: NewMessage, file: string | null, octets: number): CausedList[number] {
   const keys = keysOf(message);
   return keys === undefined ? [encodeMessage(message, file, false), octets] : [encodeMessage(message, file, false), octets, keys];
-}
-
-/** As the thread reads them; true where something falls due again. */
-function encodeSettlements(settlements: readonly Settlement[], flat: (string | number)[]): boolean {
-  let dueLater = false;
-  for (const settlement of settlements) {
-    if (settlement.kind === "finished") {
-      const { id, index, suppress } = settlement;
-      if (suppress === undefined) flat.push("finished", id, index);
-      else flat.push("suppressed", id, index, ...encodeSuppression(suppress));
-      continue;
-    }
-    flat.push(settlement.kind, settlement.id, settlement.index);
-    dueLater = true;
-    flat.push(settlement.due);
-    if (settlement.kind === "deferred")
-      flat.push(settlement.attempts, settlement.last.slice(0, LAST_LIMIT), Number(settlement.delayTold ?? false));
-  }
-  return dueLater;
 }
 
 function asStoreError(error: DatabaseError): StoreError {

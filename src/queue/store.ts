@@ -15,7 +15,7 @@
  *   body file, no row                nothing              the file is an orphan and is removed; the client sends again
  *   row, unsynced                    nothing              either; the client sends again, may arrive twice if synced (RFC 5321 6.1)
  *   row, synced                      250 or nothing       queued
- *   row + keys of its recipients    250 or nothing       queued, and the keys known: sent again under the same key it is not queued again
+ *   row + keys of its recipients     250 or nothing       queued, and the keys known: sent again under the same key it is not queued again
  *   row, leased, attempt begun       250                  queued and due (at once, or when the lease has run out); sent again only if the next hop's 250 was not recorded
  *   row + outcome (+ bounce row)     250                  settled; outcome and the bounce it causes are one commit
  *   last outcome, body file left     250                  settled; the file is an orphan and is removed

@@ -15,7 +15,7 @@ test("what is suspended without an end is looked at again: who made it due may h
   ];
   const store = { suspensions: async () => all, onSuspension: () => {} } as unknown as QueueStore;
   const suspensions = new Suspensions({ store, clock, shared: false, onTrouble: assert.fail });
-  await suspensions.load();
+  await suspensions.start();
   const to = (domain: string, account = "bob") =>
     suspensions.among({
       envelope: { reversePath: null },

@@ -25,17 +25,16 @@ export interface SuspensionsOptions {
 
 export class Suspensions {
   readonly #options: SuspensionsOptions;
-  #all: readonly Suspension[] = [];
-  #byKey = new Map<string, Suspension>();
+  #byKey: ReadonlyMap<string, Suspension> = new Map();
   #stopPolling: () => void = () => {};
 
   constructor(options: SuspensionsOptions) {
     this.#options = options;
-    options.store.onSuspension(() => void this.load());
+    options.store.onSuspension(() => void this.#load());
   }
 
   async start(): Promise<void> {
-    await this.load();
+    await this.#load();
     if (this.#options.shared) this.#poll();
   }
 
@@ -43,10 +42,10 @@ export class Suspensions {
     this.#stopPolling();
   }
 
-  async load(): Promise<void> {
+  async #load(): Promise<void> {
     try {
-      this.#all = await this.#options.store.suspensions(this.#options.clock.now());
-      this.#byKey = new Map(this.#all.map((each) => [`${each.kind} ${each.value}`, each]));
+      const all = await this.#options.store.suspensions(this.#options.clock.now());
+      this.#byKey = new Map(all.map((each) => [`${each.kind} ${each.value}`, each]));
     } catch (error) {
       this.#options.onTrouble(error);
     }
@@ -58,7 +57,7 @@ export class Suspensions {
     origin,
     recipients,
   }: QueuedMessage): { readonly recipients: readonly QueuedRecipient[]; readonly due: number } | undefined {
-    if (this.#all.length === 0) return undefined;
+    if (this.#byKey.size === 0) return undefined;
     const { reversePath } = envelope;
     const look = this.#options.clock.now() + LOOK_MS;
     const dueAfter = ({ until = look }: Suspension): number => Math.min(until, look);
@@ -82,6 +81,6 @@ export class Suspensions {
   }
 
   #poll(): void {
-    this.#stopPolling = this.#options.clock.after(POLL_MS, () => void this.load().then(() => this.#poll()));
+    this.#stopPolling = this.#options.clock.after(POLL_MS, () => void this.#load().then(() => this.#poll()));
   }
 }

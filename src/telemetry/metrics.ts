@@ -39,29 +39,7 @@ const names = {
 } as const satisfies Record<MailEvent["type"], string>;
 
 export function createMetrics(): Metrics {
-  const types: Record<MailEvent["type"], number> = {
-    listening: 0,
-    connected: 0,
-    secured: 0,
-    "tls-failed": 0,
-    authenticated: 0,
-    "authentication-failed": 0,
-    refused: 0,
-    disconnected: 0,
-    accepted: 0,
-    repeated: 0,
-    checked: 0,
-    attempted: 0,
-    "tls-fallback": 0,
-    "left-alone": 0,
-    reopened: 0,
-    bounced: 0,
-    reported: 0,
-    suppressed: 0,
-    dropped: 0,
-    done: 0,
-    trouble: 0,
-  };
+  const types = Object.fromEntries(Object.keys(names).map((type) => [type, 0])) as Record<MailEvent["type"], number>;
   const outcomes = { delivered: 0, relayed: 0, expanded: 0, delayed: 0, failed: 0 };
   const accepted = { octets: 0, recipients: 0 };
   return {

@@ -5,7 +5,6 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { deflateRawSync, gzipSync } from "node:zlib";
 import { aggregateXml, defaultAuthenticationSettings } from "../../src/authentication/index.ts";
-import { HandClock } from "../../src/authentication/testing.ts";
 import { DkimKey, generateDkimKey } from "../../src/message/dkim/index.ts";
 import { mimeParts } from "../../src/message/mime-parts.ts";
 import type { RelayOptions } from "../../src/relay/relay.ts";
@@ -14,6 +13,7 @@ import { readDocument } from "../../src/relay/reports/received-reports.ts";
 import type { ReportOptions } from "../../src/relay/reports/reporting.ts";
 import { type Recipient, send, startRecipient, startRelay, type TestRelay } from "../../src/relay/testing.ts";
 import { latin1 } from "../../src/util/bytes.ts";
+import { FakeClock } from "../../src/util/testing.ts";
 import { run } from "../e2e/processes.ts";
 import { startDnsServer, type Zone } from "../support/dns-server.ts";
 import { movableClock } from "../support/movable-clock.ts";
@@ -194,7 +194,7 @@ test("reports of others are read as they pass, delivered as ever, and shown", as
 test("the journal has a limit, and passes over what a crash has cut", async (t) => {
   const folder = tempFolder(t);
   const troubles: string[] = [];
-  const clock = new HandClock();
+  const clock = new FakeClock();
   const journal = new ReportJournal({ folder, clock, limit: 2000, onTrouble: (why) => troubles.push(why) });
   const message = {
     ip: "192.0.2.1",

@@ -1,13 +1,12 @@
 /** The queue steered by an operator: with and without a running server, by ids and by filters, each as a dry run first. */
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { FilterError, openStores, parseFilter, QueueControl } from "../../src/index.ts";
 import { startRecipient } from "../../src/relay/testing.ts";
 import { newMessage } from "../store-conformance/messages.ts";
 import { tempFolder } from "../support/temp-folder.ts";
-import { freePort, Running, run } from "./processes.ts";
+import { configured } from "./configured.ts";
+import { run } from "./processes.ts";
 
 const to = (localPart: string, domain: string) => ({ recipients: [{ mailbox: { localPart, domain } }] });
 
@@ -75,40 +74,13 @@ test("what cannot be done is said", async (t) => {
 });
 
 test("a domain, a sender and an account are suspended and resumed while the server runs; removed mail is reported", async (t) => {
-  const folder = tempFolder(t);
   const recipient = await startRecipient(t);
-  const [port, config] = [await freePort(), join(folder, "postrider.toml")];
-  writeFileSync(
-    config,
-    `hostname = "mail.example.test"\n[listen]\nsubmission = ["127.0.0.1:${port}"]\n[queue]\nminimum_free = 0\n[[route]]\ndomain = "*"\nto = "smtp://127.0.0.1:${recipient.port}"\n`,
-  );
-  await run(["user", "add", "ann@example.test", "--password-stdin", "--config", config], "long enough\n");
-  const server = new Running(t, ["serve", "--config", config]);
-  await server.said(/"message":"ready"/);
-  const queue = (...words: string[]) => run(["queue", ...words, "--config", config]);
-  const send = (address: string) =>
-    run(
-      [
-        "send",
-        "--server",
-        `localhost:${port}`,
-        "--ca",
-        join(folder, "data/certificate.pem"),
-        "--user",
-        "ann@example.test",
-        "--password-stdin",
-        "--to",
-        address,
-        "--subject",
-        address,
-        "--body",
-        "x",
-      ],
-      "long enough\n",
-    );
+  const { command, serve, submit } = await configured(t, recipient.port);
+  const server = await serve();
+  const queue = (...words: string[]) => command("queue", ...words);
   assert.equal((await queue("suspend", "domain:Far.test", "--reason", "they asked")).code, 0);
   assert.match((await queue("suspensions")).out, /domain:far\.test .*they asked/);
-  assert.equal((await send("bob@far.test,carl@near.test")).code, 0);
+  assert.equal((await submit("bob@far.test,carl@near.test")).code, 0);
   await recipient.message(0);
   assert.equal(recipient.arrived[0]?.message.envelope.recipients[0]?.mailbox.domain, "near.test");
   assert.match((await queue("list", "to:far.test")).out, /bob@far\.test\s+deferred\s+in 1\.0 h/);
@@ -116,14 +88,14 @@ test("a domain, a sender and an account are suspended and resumed while the serv
   await recipient.message(1);
   assert.equal((await queue("resume", "domain:far.test")).code, 66);
 
-  await queue("suspend", "account:ann@example.test", "--for", "1h");
-  assert.equal((await send("dora@far.test")).code, 0);
+  assert.deepEqual(JSON.parse((await queue("suspend", "account:ann@example.test", "--for", "1h", "--json")).out), { done: true });
+  assert.equal((await submit("dora@far.test")).code, 0);
   assert.match((await queue("list", "account:ann@example.test")).out, /dora@far\.test\s+deferred\s+in /);
-  await queue("resume", "account:ann@example.test");
+  assert.deepEqual(JSON.parse((await queue("resume", "account:ann@example.test", "--json")).out), { released: 1 });
   await recipient.message(2);
 
   await queue("suspend", "sender:ann@example.test");
-  assert.equal((await send("emil@far.test")).code, 0);
+  assert.equal((await submit("emil@far.test")).code, 0);
   assert.match((await queue("remove", "to:emil@far.test", "--bounce", "--reason", "not wanted")).out, /^removed 1 message/);
   const { text } = await recipient.message(3);
   assert.match(text, /^Subject: Undelivered Mail: emil@far\.test/m);

@@ -1,7 +1,5 @@
 /** The suppression list the whole way: what a recipient's server says once is held against the next submission, for accounts that wish it. */
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { test } from "node:test";
 import { formatMailbox } from "../../src/mail/mailbox.ts";
 import { reply } from "../../src/mail/reply.ts";
@@ -10,8 +8,7 @@ import { ALICE, type Recipient, send, startRecipient, startRelay } from "../../s
 import { accept, refuse } from "../../src/server/policy.ts";
 import { days } from "../../src/util/clock.ts";
 import { movableClock } from "../support/movable-clock.ts";
-import { tempFolder } from "../support/temp-folder.ts";
-import { freePort, Running, run } from "./processes.ts";
+import { configured } from "./configured.ts";
 
 const said = (results: readonly RecipientResult[]): string[] =>
   results.map((result) => ("reply" in result ? `${result.reply.code} ${result.reply.status}` : result.kind));
@@ -108,15 +105,9 @@ test("drop: the recipient is taken and not tried, its sender has the report that
 });
 
 test("the commands, with and without a server; the configuration says who", async (t) => {
-  const folder = tempFolder(t);
   const recipient = await recipientOf(t);
-  const [port, config] = [await freePort(), join(folder, "postrider.toml")];
-  writeFileSync(
-    config,
-    `hostname = "mail.example.test"\n[listen]\nsubmission = ["127.0.0.1:${port}"]\n[queue]\nminimum_free = 0\n[suppression]\naccounts = ["Ann@example.test"]\nfor = "10d"\n[[route]]\ndomain = "*"\nto = "smtp://127.0.0.1:${recipient.port}"\n`,
-  );
-  await run(["user", "add", "ann@example.test", "--password-stdin", "--config", config], "long enough\n");
-  const suppression = (...words: string[]) => run(["suppression", ...words, "--config", config]);
+  const { command, serve, submit } = await configured(t, recipient.port, '[suppression]\naccounts = ["Ann@example.test"]\nfor = "10d"');
+  const suppression = (...words: string[]) => command("suppression", ...words);
   const ann = ["--account", "Ann@example.test"];
   assert.match((await suppression("list")).out, /^nothing is suppressed/);
   assert.equal((await suppression("add", "Carl@far.test", ...ann, "--reason", "he asked", "--for", "2d")).code, 0);
@@ -129,18 +120,7 @@ test("the commands, with and without a server; the configuration says who", asyn
   assert.match((await suppression("add", "emil", ...ann)).err, /is no address/);
   assert.match((await suppression("add", "emil@far.test", ...ann, "--for", "soon")).err, /--for expects a duration/);
 
-  const server = new Running(t, ["serve", "--config", config]);
-  await server.said(/"message":"ready"/);
-  const login = [
-    "--server",
-    `localhost:${port}`,
-    "--ca",
-    join(folder, "data/certificate.pem"),
-    "--user",
-    "ann@example.test",
-    "--password-stdin",
-  ];
-  const submit = (address: string) => run(["send", ...login, "--to", address, "--subject", "x", "--body", "x"], "long enough\n");
+  const server = await serve();
   assert.equal((await submit("carl@far.test")).code, 67);
   assert.equal((await submit("gone@far.test")).code, 0);
   await server.said(/"event":"suppressed"/);

@@ -5,7 +5,7 @@
 import { writeSync } from "node:fs";
 import { keyed } from "./idempotency.ts";
 import { bytesOf, newMessage, receive } from "./messages.ts";
-import { BODY_FILE_THRESHOLD, newMessageId, type QueueStore } from "./nouns.ts";
+import { BODY_FILE_THRESHOLD, type Content, newMessageId, type QueueStore } from "./nouns.ts";
 import type { StoreOpener } from "./opener.ts";
 import { suppression } from "./suppressions.ts";
 
@@ -13,35 +13,28 @@ const [url, place, work] = process.argv.slice(2) as [string, string, string];
 const say = (...words: string[]) => void writeSync(1, `${words.join(" ")}\n`);
 const LARGE = BODY_FILE_THRESHOLD + 5000;
 
+/** Eight at once, every third with a large body. */
+async function takeIn(
+  store: QueueStore,
+  enqueue: (id: string, content: { readonly content?: Content }) => Promise<unknown>,
+): Promise<void> {
+  let count = 0;
+  const loop = async () => {
+    for (;;) {
+      const id = newMessageId(Date.now());
+      say("try", id);
+      await enqueue(id, count++ % 3 === 0 ? { content: await receive(store, bytesOf(id, LARGE)) } : {});
+      say("done", id);
+    }
+  };
+  await Promise.all(Array.from({ length: 8 }, loop));
+}
+
 const works: Record<string, (store: QueueStore) => Promise<unknown>> = {
-  /** Eight at once, every third with a large body, each with two recipients. */
-  async enqueue(store) {
-    let count = 0;
-    const loop = async () => {
-      for (;;) {
-        const id = newMessageId(Date.now());
-        say("try", id);
-        const content = count++ % 3 === 0 ? await receive(store, bytesOf(id, LARGE)) : undefined;
-        await store.enqueue(newMessage({ id, recipients: 2, ...(content === undefined ? {} : { content }) }), { lease: true });
-        say("done", id);
-      }
-    };
-    await Promise.all(Array.from({ length: 8 }, loop));
-  },
+  /** Each with two recipients. */
+  enqueue: (store) => takeIn(store, (id, content) => store.enqueue(newMessage({ id, recipients: 2, ...content }), { lease: true })),
   /** The same with a key for each message, which is its id. */
-  async keyed(store) {
-    let count = 0;
-    const loop = async () => {
-      for (;;) {
-        const id = newMessageId(Date.now());
-        say("try", id);
-        const content = count++ % 3 === 0 ? await receive(store, bytesOf(id, LARGE)) : undefined;
-        await store.enqueue(keyed({ key: id, id, to: ["a", "b"], ...(content === undefined ? {} : { content }) }), { lease: false });
-        say("done", id);
-      }
-    };
-    await Promise.all(Array.from({ length: 8 }, loop));
-  },
+  keyed: (store) => takeIn(store, (id, content) => store.enqueue(keyed({ key: id, id, to: ["a", "b"], ...content }), { lease: false })),
   /** A large body, and no row. */
   async receive(store) {
     await receive(store, bytesOf("A", LARGE));

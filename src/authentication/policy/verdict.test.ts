@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { describeReply, formatReply } from "../../mail/reply.ts";
+import { FakeClock } from "../../util/testing.ts";
 import type { DmarcRequest, DmarcResult, DmarcVerdict } from "../dmarc/index.ts";
 import type { SpfResult, SpfVerdict } from "../spf/check.ts";
-import { HandClock } from "../testing.ts";
 import { QUARANTINE_REASON_LIMIT, quarantineField } from "./quarantine.ts";
 import { type AuthenticationSettings, type CheckSettings, defaultCheckSettings, settingsFor } from "./settings.ts";
 import { settle } from "./settle.ts";
@@ -186,7 +186,7 @@ test("settings of a domain hold for the names below it; the longest name counts"
 });
 
 test("a check becomes a value, whatever happens to it", async () => {
-  const clock = new HandClock();
+  const clock = new FakeClock();
   assert.deepEqual(await settle(() => Promise.resolve(1), 1000, clock), { kind: "done", value: 1 });
   assert.deepEqual(await settle(() => Promise.reject(new Error("no")), 1000, clock), { kind: "crashed", why: "no" });
   assert.deepEqual(

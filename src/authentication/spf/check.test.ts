@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { FakeClock } from "../../util/testing.ts";
 import { STEP_LIMIT } from "../step.ts";
-import { HandClock, tableDns, type Zone } from "../testing.ts";
+import { tableDns, type Zone } from "../testing.ts";
 import { checkSpf, type SpfResult } from "./check.ts";
 import { LOOKUP_LIMIT, VOID_LIMIT } from "./evaluation.ts";
 import { EXPLANATION_LIMIT } from "./explanation.ts";
@@ -136,7 +137,7 @@ test("what DNS cannot answer is temperror, never an absence", async () => {
 });
 
 test("a check that takes too long is temperror, and holds no timer afterwards", async () => {
-  const clock = new HandClock();
+  const clock = new FakeClock();
   const table = tableDns({});
   const asked = Promise.withResolvers<void>();
   const dns = {
