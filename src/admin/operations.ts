@@ -13,7 +13,7 @@ import { mailboxKey, parseMailbox } from "../mail/mailbox.ts";
 import type { MessageId, NewMessage } from "../mail/message.ts";
 import { type Counted, QueueControl, type Selection } from "../queue/control.ts";
 import { FilterError } from "../queue/filter.ts";
-import type { QueueStore, StandingMessage, Suspension } from "../queue/store.ts";
+import { type QueueStore, type StandingMessage, SUSPENDED, type Suspension } from "../queue/store.ts";
 import type { SuppressionKey } from "../queue/suppression.ts";
 import { AdminError } from "./admin-error.ts";
 import type { AccountSummary, Administration, Method, ParametersOf, Results, TakePart } from "./methods.ts";
@@ -73,7 +73,7 @@ function operationsOn({ queue, accounts }: OpenStores, now: () => number, server
     "queue.count": (params) => selected({ ...params, dryRun: true }, (selection) => control.count(selection)),
     "queue.hold": ({ reason, until, ...params }) =>
       selected(params, (selection) => control.hold(selection, { reason, ...(until === undefined ? {} : { until }) })),
-    "queue.release": (params) => selected(params, (selection) => control.release(selection)),
+    "queue.release": ({ dryRun, ...params }) => selected(params, (selection) => control.release(selection, { dryRun: dryRun === true })),
     "queue.suspend": async ({ kind, value, reason, until }) => {
       await queue.suspend({ kind, value: suspendedValue(kind, value), reason, made: now(), ...(until === undefined ? {} : { until }) });
       return { done: true };
@@ -144,9 +144,9 @@ interface SelectionParameters {
   readonly dryRun?: boolean | undefined;
 }
 
-/** What was put off without an end, and would not fall due by itself. */
+/** What a suspension has put off. */
 async function makeDue(control: QueueControl, filter: string): Promise<number> {
-  return (await control.retry({ filter: `${filter} not state:held` })).messages;
+  return (await control.retry({ filter: `${filter} error:"${SUSPENDED}" not state:held` })).messages;
 }
 
 /** In the form in which recipients are compared with it. Throws an AdminError. */

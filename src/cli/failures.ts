@@ -65,6 +65,7 @@ const adminCodes: Readonly<Record<string, ExitCode>> = {
   "bad-password": exitCodes.data,
   "bad-filter": exitCodes.usage,
   "no-server": exitCodes.unavailable,
+  io: exitCodes.unavailable,
   lost: exitCodes.unavailable,
   version: exitCodes.unavailable,
 };

@@ -14,7 +14,7 @@ import { makeDataFolder, needDataFolder } from "./data-folder.ts";
 import { CliError, exitCodes } from "./exit-codes.ts";
 import { loadConfig } from "./load-config.ts";
 import { shownStore, storesOptions } from "./stores-options.ts";
-import { print, shown } from "./terminal.ts";
+import { plural, print, shown } from "./terminal.ts";
 
 export interface MigrateOptions {
   readonly config?: string;
@@ -77,6 +77,15 @@ function storesOf({ config, from, to }: MigrateOptions): readonly [StoresOptions
 }
 
 async function move(source: Stores, target: Stores): Promise<Omit<Report, "from" | "to">> {
+  // A data folder has a lock; who works on a database is known by its nodes, of which we are one.
+  const others = (await source.quota.nodes()) - 1;
+  if (others > 0) {
+    throw new CliError(
+      exitCodes.temporary,
+      `${plural(others, "server")} ${others === 1 ? "works" : "work"} on that database.`,
+      "Stop the servers that use the source first; one that was killed counts until its lease has run out.",
+    );
+  }
   let accounts = 0;
   for (const { name } of await source.accounts.list()) {
     const stored = await source.accounts.find(name);
@@ -89,8 +98,8 @@ async function move(source: Stores, target: Stores): Promise<Omit<Report, "from"
 }
 
 function inWords({ from, to, moved, already, unreadable, accounts }: Report): string {
-  const lines = [`moved ${moved} messages from ${from} to ${to}`, `copied ${accounts} accounts`];
-  if (already > 0) lines.push(`${already} messages were there already`);
+  const lines = [`moved ${plural(moved, "message")} from ${from} to ${to}`, `copied ${plural(accounts, "account")}`];
+  if (already > 0) lines.push(`${plural(already, "message")} ${already === 1 ? "was" : "were"} there already`);
   for (const { id, why } of unreadable) lines.push(`left where it was: ${id}: ${shown(why)}`);
   return `${lines.join("\n")}\n`;
 }

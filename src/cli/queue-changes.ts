@@ -12,7 +12,7 @@ import { type FolderOptions, withAdministration } from "./admin-access.ts";
 import { CliError, exitCodes } from "./exit-codes.ts";
 import { selectionOf } from "./queue-selection.ts";
 import { untilOf } from "./spans.ts";
-import { print, shown, table } from "./terminal.ts";
+import { plural, print, shown, table } from "./terminal.ts";
 
 interface ChangeOptions extends FolderOptions {
   readonly json?: boolean;
@@ -82,7 +82,6 @@ function scheduledInWords(method: Change, count: number): string {
 }
 
 function inWords({ messages, recipients, octets }: Counted): string {
-  const plural = (count: number, one: string): string => `${count} ${one}${count === 1 ? "" : "s"}`;
   return `${plural(messages, "message")} with ${plural(recipients, "recipient")} (${formatSize(octets)})`;
 }
 

@@ -1,5 +1,6 @@
 /** `postrider queue destinations`: where mail is going, how much waits for it, and what is left alone for now. */
 import type { DestinationSummary } from "../delivery/delivery.ts";
+import { describeReason } from "../mail/outcome.ts";
 import { formatSpan } from "../telemetry/event-text.ts";
 import { type FolderOptions, withAdministration } from "./admin-access.ts";
 import { exitCodes } from "./exit-codes.ts";
@@ -17,6 +18,7 @@ export async function listDestinations(options: FolderOptions & { readonly json?
 }
 
 function rowOf({ destination, pace, waiting, connections, limit, closed }: DestinationSummary, now: number): string[] {
-  const state = closed === undefined ? "" : `left alone for ${formatSpan(Math.max(0, closed.until - now))}: ${shown(closed.why)}`;
+  const state =
+    closed === undefined ? "" : `left alone for ${formatSpan(Math.max(0, closed.until - now))}: ${shown(describeReason(closed.why))}`;
   return [shown(destination), pace === destination ? "" : pace, String(waiting), `${connections} of ${limit}`, state];
 }

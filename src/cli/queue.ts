@@ -12,7 +12,7 @@ import { formatSize, formatSpan } from "../telemetry/event-text.ts";
 import { type FolderOptions, withAdministration } from "./admin-access.ts";
 import { CliError, exitCodes } from "./exit-codes.ts";
 import { filterText } from "./queue-selection.ts";
-import { painter, print, shown, table } from "./terminal.ts";
+import { painter, plural, print, shown, table } from "./terminal.ts";
 
 interface QueueOptions extends FolderOptions {
   readonly json?: boolean;
@@ -48,7 +48,8 @@ export async function listQueue(
     ),
   );
   const { queue } = status;
-  await print(`${queue.messages} messages, ${queue.recipients} recipients, ${queue.active} being delivered\n`);
+  const all = filter === "" ? "" : "in all ";
+  await print(`${all}${plural(queue.messages, "message")}, ${plural(queue.recipients, "recipient")}, ${queue.active} being delivered\n`);
   const last = messages.at(-1);
   if (messages.length === limit && queue.messages > messages.length && last !== undefined) await print(`for more: --after ${last.id}\n`);
   return 0;

@@ -50,3 +50,8 @@ export function print(text: string | Uint8Array): Promise<void> {
     process.stdout.write(text, () => resolve());
   });
 }
+
+/** `1 message`, `2 messages`. */
+export function plural(count: number, one: string): string {
+  return `${count} ${one}${count === 1 ? "" : "s"}`;
+}

@@ -265,9 +265,18 @@ function sharedStore(queue: Tables["queue"], folder: string): SharedStoreSetting
 }
 
 function pacingRule(table: Lists["pacing"], i: number): PacingRule {
-  const { mx, domains, connections, messages_per_connection: messages, recipients_per_message: recipients, rate, source_addresses } = table;
+  const {
+    name = `pacing[${i}]`,
+    mx,
+    domains,
+    connections,
+    messages_per_connection: messages,
+    recipients_per_message: recipients,
+    rate,
+    source_addresses,
+  } = table;
   return {
-    name: `pacing[${i}]`,
+    name,
     mx,
     domains,
     ...(connections === undefined ? {} : { maxConnections: connections }),

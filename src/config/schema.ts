@@ -364,6 +364,7 @@ const retry = z
 /** Of `[[pacing]]`. */
 const pacing = z
   .strictObject({
+    name: text.optional().describe("What it is called in `postrider queue destinations` and in the log."),
     mx: list(domainPattern, "a list of names")
       .prefault([])
       .describe("Names of mail exchangers (the preferred ones of a domain), such as `*.example.net`."),

@@ -18,7 +18,7 @@ import { deliveredBefore, headerOf, inCircle, withDeliveredTo } from "./delivere
 import { type Closed, Destination, type DestinationState } from "./destination.ts";
 import type { Job } from "./link.ts";
 import { type DeliveryOptions, defaultDeliveryOptions } from "./options.ts";
-import { delayedHere, untried } from "./outcomes.ts";
+import { delayedHere, untriedHere } from "./outcomes.ts";
 import { Pace } from "./pace.ts";
 import { type PacingRule, providerRules, ruleFor, ruleForDomain } from "./pacing.ts";
 import { destinationKey, type NextHop, type Route, routeFor } from "./route.ts";
@@ -157,7 +157,7 @@ export class Delivery {
   ): void {
     if (this.#stopped) {
       // While DNS was asked.
-      const outcome = untried("4.3.2", "the server stops", this.#clock.now());
+      const outcome = untriedHere("4.3.2", "the server stops", this.#clock.now());
       return settle(recipients.map((recipient) => ({ recipient, outcome })));
     }
     const { destination, maxRecipients } = this.#known(site, domain);
@@ -256,7 +256,7 @@ export class Delivery {
       const now = this.#clock.now();
       for (const { destination } of this.#destinations.values()) {
         for (const task of destination.shed(now - stallAfter))
-          settleAll(task, untried("4.4.1", "its destination does not answer", now + STALLED_FOR_MS));
+          settleAll(task, untriedHere("4.4.1", "its destination does not answer", now + STALLED_FOR_MS));
       }
       if (this.#destinations.size > 0) this.#lookForStalls();
     });

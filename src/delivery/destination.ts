@@ -8,11 +8,11 @@
  *    time, and what comes meanwhile is put off untried; the next look is a single connection's.
  * 4. A reused connection that turns out dead before the content was complete is tried once more on a fresh one.
  */
-import { describeHost, describeReason, type RemoteHost, type Unfinished } from "../mail/outcome.ts";
+import { describeHost, type Reason, type RemoteHost, type Unfinished } from "../mail/outcome.ts";
 import type { EnhancedStatus } from "../mail/status.ts";
 import type { Clock } from "../util/clock.ts";
 import { Fifo } from "../util/fifo.ts";
-import { delayedHere, untried } from "./outcomes.ts";
+import { delayedHere, untried, untriedHere } from "./outcomes.ts";
 import type { Pace, PaceMember } from "./pace.ts";
 import { Throughput } from "./throughput.ts";
 
@@ -54,7 +54,9 @@ export interface DestinationOptions<Job> {
 export interface Closed {
   readonly until: number;
   readonly status: EnhancedStatus;
-  readonly why: string;
+  readonly why: Reason;
+  /** False: its rate is used up. That is our own will, and nothing is given up for it. */
+  readonly ages: boolean;
 }
 
 /** What is told of it to operators. */
@@ -143,7 +145,7 @@ export class Destination<Job> implements PaceMember {
       // Beyond the bound they would all come back at once.
       const due = now + (wait < LONGEST_PUT_OFF_MS ? wait : LONGEST_PUT_OFF_MS * (0.5 + this.#options.random() / 2));
       const text = `${all.length} messages wait for this destination, which takes ${perSecond.toFixed(1)} a second`;
-      this.#options.settle(job, untried("4.4.5", text, Math.round(due)));
+      this.#options.settle(job, untriedHere("4.4.5", text, Math.round(due)));
     }
   }
 
@@ -229,12 +231,13 @@ export class Destination<Job> implements PaceMember {
   /** Whether the rate allows another message. */
   async #mayGo(permit: number | Promise<number>): Promise<boolean> {
     const wait = await permit;
-    if (wait > 0 && this.#closed === undefined) this.#close(wait, "4.4.5", `the rate set for ${this.#options.pace.name} is used up`);
+    const why = { kind: "local", text: `the rate set for ${this.#options.pace.name} is used up` } as const;
+    if (wait > 0 && this.#closed === undefined) this.#close({ wait, status: "4.4.5", why, ages: false });
     return wait === 0;
   }
 
   #handBack(job: Job): void {
-    if (this.#stopped) this.#options.settle(job, untried("4.3.2", "the server stops", this.#options.clock.now()));
+    if (this.#stopped) this.#options.settle(job, untriedHere("4.3.2", "the server stops", this.#options.clock.now()));
     else if (this.#closed !== undefined && this.#closed.until - this.#options.clock.now() > PATIENCE_MS) this.#putOff(job, this.#closed);
     else this.#waiting.unshift(job);
   }
@@ -248,7 +251,7 @@ export class Destination<Job> implements PaceMember {
       this.#failures = 0;
       this.#backOffs = 0;
       this.#options.pace.succeeded();
-    } else this.#trouble("4.4.5", `${describeHost(link.at)} wants no more for now`);
+    } else this.#trouble("4.4.5", { kind: "local", text: `${describeHost(link.at)} wants no more for now` });
   }
 
   /** A session for this job and those behind it; where there is none, it and they are over. */
@@ -259,7 +262,7 @@ export class Destination<Job> implements PaceMember {
     // Another lane may still get through: then this job and those that wait have a chance.
     if (this.#mayRecover) this.#handBack(job);
     else for (const waiting of [job, ...this.#waiting.drain()]) this.#options.settle(waiting, opened);
-    if (opened.action === "delayed") this.#trouble(opened.status, describeReason(opened.why));
+    if (opened.action === "delayed") this.#trouble(opened.status, opened.why);
     else this.#failures++; // lanes that hope for one another come to an end
     return undefined;
   }
@@ -269,30 +272,29 @@ export class Destination<Job> implements PaceMember {
     return this.#closed === undefined && this.#lanes > 1 && this.#failures < this.#lanes;
   }
 
-  #trouble(status: EnhancedStatus, why: string): void {
+  #trouble(status: EnhancedStatus, why: Reason): void {
     this.#options.pace.slowDown();
     const mayRecover = this.#mayRecover;
     this.#failures++;
     if (mayRecover || this.#closed !== undefined) return;
     const { first, longest } = this.#options.backOff;
     const wait = Math.min(longest, first * 2 ** Math.min(this.#backOffs++, 30));
-    this.#close(wait * (0.9 + this.#options.random() / 5), status, why);
+    this.#close({ wait: wait * (0.9 + this.#options.random() / 5), status, why, ages: true });
     if (this.#closed !== undefined) this.#options.onClosed(plain(this.#closed));
   }
 
-  #close(wait: number, status: EnhancedStatus, why: string): void {
+  #close({ wait, ...what }: Omit<Closed, "until"> & { readonly wait: number }): void {
     if (this.#stopped) return;
     const until = Math.ceil(this.#options.clock.now() + wait);
-    const closed = { until, status, why, off: this.#options.clock.after(wait, () => this.#open()) };
+    const closed = { until, ...what, off: this.#options.clock.after(wait, () => this.#open()) };
     this.#closed = closed;
     if (wait > PATIENCE_MS) for (const job of this.#waiting.drain()) this.#putOff(job, closed);
   }
 
   /** Spread a little, so that they do not all come back at once. */
-  #putOff(job: Job, { until, status, why }: Closed): void {
+  #putOff(job: Job, { until, status, why, ages }: Closed): void {
     const spread = Math.max(1000, (until - this.#options.clock.now()) / 4);
-    const text = `not tried before ${new Date(until).toISOString()}: ${why}`;
-    this.#options.settle(job, untried(status, text, Math.round(until + this.#options.random() * spread)));
+    this.#options.settle(job, untried({ status, why, due: Math.round(until + this.#options.random() * spread), ages }));
   }
 
   #open(): void {
@@ -335,6 +337,6 @@ export class Destination<Job> implements PaceMember {
   }
 }
 
-function plain({ until, status, why }: Closed): Closed {
-  return { until, status, why };
+function plain({ until, status, why, ages }: Closed): Closed {
+  return { until, status, why, ages };
 }

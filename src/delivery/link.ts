@@ -22,7 +22,7 @@ import type { Clock } from "../util/clock.ts";
 import type { Link, Sent } from "./destination.ts";
 import type { TargetHost } from "./hosts.ts";
 import type { DeliveryOptions } from "./options.ts";
-import { delayedHere, failedHere, outcomeOf, untried } from "./outcomes.ts";
+import { delayedHere, failedHere, outcomeOf, untriedHere } from "./outcomes.ts";
 import { raceTo } from "./race.ts";
 import type { RemoteHop } from "./site.ts";
 
@@ -186,7 +186,7 @@ export class HostLink implements Link<Job> {
       left = left.filter((_, place) => !gone.has(place));
       sent = done.trouble ? "trouble" : "done";
     }
-    for (const i of left) outcomes[i] = untried("4.5.3", `${describeHost(this.at)} takes no more in one session`, this.#connection.now);
+    for (const i of left) outcomes[i] = untriedHere("4.5.3", `${describeHost(this.at)} takes no more in one session`, this.#connection.now);
     job.settle(outcomes);
     return sent;
   }

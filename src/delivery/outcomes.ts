@@ -6,7 +6,7 @@
  * 2. What is not known delays.
  */
 import { SmtpError } from "../client/error.ts";
-import type { Outcome, RemoteHost, Scope, Unfinished } from "../mail/outcome.ts";
+import type { Outcome, Reason, RemoteHost, Scope, Unfinished, Untried } from "../mail/outcome.ts";
 import { isPermanent, type Reply } from "../mail/reply.ts";
 import type { EnhancedStatus } from "../mail/status.ts";
 import type { RecipientResult } from "../protocol/client-session.ts";
@@ -83,6 +83,10 @@ export function delayedHere(status: EnhancedStatus, text: string, scope: Scope =
 }
 
 /** Put off before anything was tried. */
-export function untried(status: EnhancedStatus, text: string, due: number): Unfinished {
-  return { action: "delayed", scope: "host", status, why: { kind: "local", text }, untried: { due, ages: true } };
+export function untried({ status, why, ...rest }: Untried & { readonly status: EnhancedStatus; readonly why: Reason }): Unfinished {
+  return { action: "delayed", scope: "host", status, why, untried: rest };
+}
+
+export function untriedHere(status: EnhancedStatus, text: string, due: number): Unfinished {
+  return untried({ status, why: { kind: "local", text }, due, ages: true });
 }

@@ -60,9 +60,9 @@ export function isUnfinished(outcome: Outcome): outcome is Unfinished {
   return outcome.action === "delayed" || outcome.action === "failed";
 }
 
-/** `mx1.example.net[192.0.2.1]:25` */
+/** `mx1.example.net[192.0.2.1]:25`; without a port where there is none, as for a unix socket. */
 export function describeHost(at: RemoteHost): string {
-  return `${at.name}${at.address === undefined || at.address === at.name ? "" : `[${at.address}]`}:${at.port}`;
+  return `${at.name}${at.address === undefined || at.address === at.name ? "" : `[${at.address}]`}${at.port === 0 ? "" : `:${at.port}`}`;
 }
 
 /** One line for the queue's listing, the log and the report. */

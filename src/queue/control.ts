@@ -60,19 +60,23 @@ export class QueueControl {
     });
   }
 
-  async release(selection: Selection): Promise<Counted> {
+  /** Those that are held; the others are left alone. */
+  async release(selection: Selection, { dryRun = false }: { readonly dryRun?: boolean } = {}): Promise<Counted> {
     let scheduled = 0;
-    const counted = await this.#each(selection, async (messages) => {
+    const work = async (messages: readonly QueuedSummary[]): Promise<void> => {
       scheduled += messages.filter((message) => this.#isScheduled(message)).length;
-      await this.#store.unhold(this.#now(), idsOf(messages));
-    });
+      if (!dryRun) await this.#store.unhold(this.#now(), idsOf(messages));
+    };
+    const counted = await this.#each(selection, work, ({ hold }) => hold !== undefined);
     return scheduled === 0 ? counted : { ...counted, scheduled };
   }
 
+  /** But for those that are held. */
   async retry(selection: Selection, { dryRun = false }: { readonly dryRun?: boolean } = {}): Promise<Counted> {
     const named = "ids" in selection;
     let scheduled = 0;
     const meant = (message: QueuedSummary): boolean => {
+      if (message.hold !== undefined) return false;
       if (named || !this.#isScheduled(message)) return true;
       scheduled++;
       return false;

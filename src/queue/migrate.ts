@@ -6,8 +6,8 @@
  * 2. What is there already, by its id, is not moved a second time, only removed here: so it may be run again after an interruption. Where a
  *    server works on the target meanwhile and has delivered what is in both, it is moved, and comes, twice (row 4 of the table of crash states).
  * 3. Nobody may work on the source: with leases under way it is refused.
- * 4. What is remembered of idempotency keys and the suppression list go first: a client that sends again afterwards hears the same. They stay
- *    in the source, too.
+ * 4. What is remembered of idempotency keys, the suppression list and what is suspended go first: a client that sends again afterwards hears
+ *    the same, and nothing is tried that was not to be. They stay in the source, too.
  * 5. A message that cannot be read stays where it is and is told of; the others go on.
  */
 import type { MessageId } from "../mail/message.ts";
@@ -39,6 +39,7 @@ export async function migrateQueue(from: QueueStore, to: QueueStore, { onMoved }
   if (active > 0) throw new StoreError("busy", `${active} recipients are under way: stop the servers that work on this queue first`);
   await migrateKeys(from, to);
   await migrateSuppressions(from, to);
+  for (const suspension of await from.suspensions(Date.now())) await to.suspend(suspension);
   let moved = 0;
   let already = 0;
   const unreadable: { id: MessageId; why: string }[] = [];

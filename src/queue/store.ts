@@ -115,6 +115,9 @@ export interface Suspension extends Hold {
   readonly made: number;
 }
 
+/** How the last reason of a recipient begins that was put off by a suspension. */
+export const SUSPENDED = "suspended:";
+
 /** `due` of what falls due by itself no more. */
 export const NEVER_DUE = 8_640_000_000_000_000;
 

@@ -66,8 +66,14 @@ async function deliver(folder: string, message: QueuedMessage, mailbox: Mailbox)
     await rm(path, { force: true }).catch(() => {});
     throw error;
   }
-  const at = { name: folder, port: 0 };
-  return { action: "delivered", at, reply: { code: 250, status: "2.1.5", text: `Delivered as ${name}` }, final: true };
+  // Whoever asks for a report of success is told of no path of this machine.
+  const at = { name: mailbox.domain, port: 0 };
+  return {
+    action: "delivered",
+    at,
+    reply: { code: 250, status: "2.1.5", text: `Delivered to the mailbox as ${name.split(".")[0]}` },
+    final: true,
+  };
 }
 
 async function write(path: string, message: QueuedMessage, mailbox: Mailbox, header: HeaderSection): Promise<void> {

@@ -16,6 +16,7 @@ import { domainKey } from "../mail/domain.ts";
 import type { EventSink } from "../mail/event.ts";
 import type { Mailbox } from "../mail/mailbox.ts";
 import type { NewMessage, QueuedMessage, QueuedRecipient } from "../mail/message.ts";
+import { describeReason } from "../mail/outcome.ts";
 import { ArcSealer } from "../message/dkim/arc-seal.ts";
 import type { DkimKey } from "../message/dkim/key.ts";
 import { dial } from "../net/dial.ts";
@@ -33,7 +34,7 @@ import type { CheckedArrival } from "./inspection/arrival-check.ts";
 import { type InspectorsOptions, inspectors } from "./inspection/inspectors.ts";
 import type { FromRule } from "./inspection/submission-check.ts";
 import { type Courier, QueueIntake } from "./intake.ts";
-import { isTooLate, Judge, nextTerm, overdue, type RetryOptions } from "./judge.ts";
+import { isTooLate, Judge, overdue, type RetryOptions } from "./judge.ts";
 import { Maildirs } from "./maildir.ts";
 import { isOneOf } from "./own-endpoints.ts";
 import { type LocalDomains, RelayPolicy } from "./policy.ts";
@@ -247,7 +248,7 @@ export class Relay {
           this.#events(
             closed === undefined
               ? { type: "reopened", destination }
-              : { type: "left-alone", destination, until: closed.until, why: closed.why },
+              : { type: "left-alone", destination, until: closed.until, why: describeReason(closed.why) },
           ),
         onFallback: (host, why) => this.#events({ type: "tls-fallback", host, why }),
       },
@@ -361,10 +362,10 @@ export class Relay {
         message.recipients.map((recipient) => ({ recipient, outcome: overdue })),
       );
     const suspended = this.#suspensions.among(message);
-    if (suspended === undefined) return this.#deliverAllowed(message, message.recipients);
-    const due = Math.min(suspended.due, nextTerm(message, this.#clock.now()));
-    this.#settler.release(message, suspended.recipients, due);
-    const others = message.recipients.filter((recipient) => !suspended.recipients.includes(recipient));
+    if (suspended.length === 0) return this.#deliverAllowed(message, message.recipients);
+    this.#settler.settle(message, suspended);
+    const not = new Set(suspended.map(({ recipient }) => recipient));
+    const others = message.recipients.filter((recipient) => !not.has(recipient));
     if (others.length > 0) this.#deliverAllowed(message, others);
   }
 

@@ -72,7 +72,7 @@ export class Reporter {
       .filter(({ notify }) => notify?.includes("failure") ?? true)
       .map((recipient): ReportedRecipient => {
         const why = { kind: "local", text: recipient.last === "" ? reason : `${reason}; before that: ${recipient.last}` } as const;
-        return { recipient, outcome: { action: "failed", scope: "message", status: "5.7.0", why } };
+        return { recipient, outcome: { action: "failed", scope: "message", status: "5.3.0", why } };
       });
     return to === null || reported.length === 0 ? undefined : this.make(message, reported, to, now);
   }

@@ -55,7 +55,7 @@ export class Suppressing {
     if (this.#settings.answer !== "refuse" || !this.#isFor(account)) return accept;
     return this.#list.find(account, [mailboxKey(mailbox)], this.#clock.now()).then(([found]) => {
       if (found === undefined) return accept;
-      const text = `<${formatMailbox(mailbox)}> was refused by its server before: your account may not send to it ${untilText(found)}`;
+      const text = `<${formatMailbox(mailbox)}> is on the suppression list of your account ${untilText(found)}`;
       return refuse(reply(550, "5.1.1", text), `suppressed for ${account}: ${found.reason} (\`postrider suppression remove\` ends that)`);
     });
   }
@@ -97,7 +97,7 @@ function saysNoSuchAddress({ scope, why }: Unfinished): boolean {
 }
 
 function dropText(suppression: Suppression): string {
-  return `not sent: this address was refused by its server before, and this account may not send to it ${untilText(suppression)}. Then: ${suppression.reason}`;
+  return `not sent: this address is on the suppression list of the account ${untilText(suppression)}: ${suppression.reason}`;
 }
 
 function untilText({ until }: Suppression): string {

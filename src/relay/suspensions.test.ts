@@ -21,9 +21,11 @@ test("what is suspended without an end is looked at again: who made it due may h
       envelope: { reversePath: null },
       origin: { kind: "submission", account },
       recipients: [{ mailbox: { localPart: "u", domain }, index: 0 }],
-    } as unknown as QueuedMessage)?.due;
+    } as unknown as QueuedMessage)[0]?.outcome;
   assert.deepEqual(
-    [to("a.test"), to("b.test"), to("c.test", "ann"), to("c.test")].map((due) => due && due - clock.now()),
-    [LOOK_MS, 1000, LOOK_MS, undefined],
+    [to("a.test"), to("b.test"), to("c.test", "ann"), to("c.test")].map(
+      (one) => one?.action === "delayed" && (one.untried?.due ?? 0) - clock.now(),
+    ),
+    [LOOK_MS, 1000, LOOK_MS, false],
   );
 });

@@ -6,10 +6,12 @@
  * 2. What is put off by one is due again when it ends; who ends it early makes it due (admin/operations.ts).
  * 3. Nothing is put off for longer than LOOK_MS: a server that has not heard yet of an end may put off what was just made due.
  */
+import type { Attempted } from "../delivery/delivery.ts";
 import { domainKey } from "../mail/domain.ts";
 import { mailboxKey } from "../mail/mailbox.ts";
-import type { QueuedMessage, QueuedRecipient } from "../mail/message.ts";
-import type { QueueStore, Suspension } from "../queue/store.ts";
+import type { QueuedMessage } from "../mail/message.ts";
+import type { Unfinished } from "../mail/outcome.ts";
+import { type QueueStore, SUSPENDED, type Suspension } from "../queue/store.ts";
 import { type Clock, hours, seconds } from "../util/clock.ts";
 
 const POLL_MS = seconds(5);
@@ -51,28 +53,25 @@ export class Suspensions {
     }
   }
 
-  /** Those of the recipients that are not to be tried, with when they are due again; `undefined` where all may be. */
-  among({
-    envelope,
-    origin,
-    recipients,
-  }: QueuedMessage): { readonly recipients: readonly QueuedRecipient[]; readonly due: number } | undefined {
-    if (this.#byKey.size === 0) return undefined;
+  /** Those of the recipients that are not to be tried, with what becomes of them instead. */
+  among({ envelope, origin, recipients }: QueuedMessage): readonly Attempted[] {
+    if (this.#byKey.size === 0) return [];
     const { reversePath } = envelope;
-    const look = this.#options.clock.now() + LOOK_MS;
-    const dueAfter = ({ until = look }: Suspension): number => Math.min(until, look);
     const whole =
       (origin.kind === "submission" ? this.#at("account", origin.account) : undefined) ??
       (reversePath === null
         ? undefined
         : (this.#at("sender", mailboxKey(reversePath)) ?? this.#at("sender", domainKey(reversePath.domain))));
-    if (whole !== undefined) return { recipients, due: dueAfter(whole) };
-    const found = recipients.flatMap((recipient) => {
-      const suspension = this.#at("domain", domainKey(recipient.mailbox.domain));
-      return suspension === undefined ? [] : [{ recipient, due: dueAfter(suspension) }];
+    return recipients.flatMap((recipient) => {
+      const suspension = whole ?? this.#at("domain", domainKey(recipient.mailbox.domain));
+      return suspension === undefined ? [] : [{ recipient, outcome: this.#putOff(suspension) }];
     });
-    if (found.length === 0) return undefined;
-    return { recipients: found.map(({ recipient }) => recipient), due: Math.min(...found.map(({ due }) => due)) };
+  }
+
+  #putOff({ reason, until }: Suspension): Unfinished {
+    const look = this.#options.clock.now() + LOOK_MS;
+    const why = { kind: "local", text: `${SUSPENDED} ${reason}` } as const;
+    return { action: "delayed", scope: "recipient", status: "4.0.0", why, untried: { due: Math.min(until ?? look, look), ages: false } };
   }
 
   #at(kind: Suspension["kind"], value: string): Suspension | undefined {
