@@ -57,6 +57,14 @@ export interface Closed {
   readonly why: string;
 }
 
+interface ClosedFor extends Closed {
+  off(): void;
+  /** Milliseconds from one message to the next once it is open again; 0: all may come. */
+  readonly interval: number;
+  /** Messages put off for it. */
+  putOff: number;
+}
+
 /** What is told of it to operators. */
 export interface DestinationState {
   readonly waiting: number;
@@ -87,7 +95,7 @@ export class Destination<Job> implements PaceMember {
   #callOffForget: () => void = () => {};
   /** When something came to an end here. */
   #progress: number;
-  #closed: (Closed & { readonly off: () => void }) | undefined;
+  #closed: ClosedFor | undefined;
   /** How often it was left alone since the last success. */
   #backOffs = 0;
   /** Failures in a row. */
@@ -140,10 +148,8 @@ export class Destination<Job> implements PaceMember {
     for (const job of all.slice(0, soon)) this.#waiting.push(job);
     for (const [i, job] of all.slice(soon).entries()) {
       const wait = Math.max(SHORTEST_PUT_OFF_MS, ((soon + i) / Math.max(perSecond, 0.001)) * 1000);
-      // Beyond the bound they would all come back at once.
-      const due = now + (wait < LONGEST_PUT_OFF_MS ? wait : LONGEST_PUT_OFF_MS * (0.5 + this.#options.random() / 2));
       const text = `${all.length} messages wait for this destination, which takes ${perSecond.toFixed(1)} a second`;
-      this.#options.settle(job, untried("4.4.5", text, Math.round(due)));
+      this.#options.settle(job, untried("4.4.5", text, Math.round(now + this.#bounded(wait))));
     }
   }
 
@@ -229,7 +235,8 @@ export class Destination<Job> implements PaceMember {
   /** Whether the rate allows another message. */
   async #mayGo(permit: number | Promise<number>): Promise<boolean> {
     const wait = await permit;
-    if (wait > 0 && this.#closed === undefined) this.#close(wait, "4.4.5", `the rate set for ${this.#options.pace.name} is used up`);
+    const { name, interval } = this.#options.pace;
+    if (wait > 0 && this.#closed === undefined) this.#close(wait, "4.4.5", `the rate set for ${name} is used up`, interval);
     return wait === 0;
   }
 
@@ -280,19 +287,26 @@ export class Destination<Job> implements PaceMember {
     if (this.#closed !== undefined) this.#options.onClosed(plain(this.#closed));
   }
 
-  #close(wait: number, status: EnhancedStatus, why: string): void {
+  #close(wait: number, status: EnhancedStatus, why: string, interval = 0): void {
     if (this.#stopped) return;
     const until = Math.ceil(this.#options.clock.now() + wait);
-    const closed = { until, status, why, off: this.#options.clock.after(wait, () => this.#open()) };
+    const closed = { until, status, why, interval, putOff: 0, off: this.#options.clock.after(wait, () => this.#open()) };
     this.#closed = closed;
     if (wait > PATIENCE_MS) for (const job of this.#waiting.drain()) this.#putOff(job, closed);
   }
 
-  /** Spread a little, so that they do not all come back at once. */
-  #putOff(job: Job, { until, status, why }: Closed): void {
+  /** Spread, so that they do not all come back at once: a little, or as its rate can take them. */
+  #putOff(job: Job, closed: ClosedFor): void {
+    const { until, status, why, interval } = closed;
     const spread = Math.max(1000, (until - this.#options.clock.now()) / 4);
+    const wait = Math.max(this.#options.random() * spread, this.#bounded(closed.putOff++ * interval));
     const text = `not tried before ${new Date(until).toISOString()}: ${why}`;
-    this.#options.settle(job, untried(status, text, Math.round(until + this.#options.random() * spread)));
+    this.#options.settle(job, untried(status, text, Math.round(until + wait)));
+  }
+
+  /** Beyond the bound they would all come back at once. */
+  #bounded(wait: number): number {
+    return wait < LONGEST_PUT_OFF_MS ? wait : LONGEST_PUT_OFF_MS * (0.5 + this.#options.random() / 2);
   }
 
   #open(): void {
