@@ -436,4 +436,27 @@ describe("an attempt", () => {
     assert.equal(brief((await stuck).a), "delayed host 4.4.1 connection");
     assert.equal(brief((await goes).b), "relayed");
   });
+
+  it("does not send what wants a checked certificate through a session whose certificate was not checked", async (t) => {
+    const server = await scripted(t, polite);
+    const to = (verify: boolean) => ({ kind: "host", host: "127.0.0.1", port: server.port, verify }) as const;
+    const { delivery } = deliverer(
+      t,
+      0,
+      { keepIdle: 60_000, maxConnections: 1 },
+      {
+        routes: [
+          { domain: { kind: "exact", domain: "d.test" }, to: to(false) },
+          { domain: { kind: "any" }, to: to(true) },
+        ],
+      },
+    );
+    await attempt(delivery, message(["a"]));
+    const other = message(["b"]);
+    await attempt(delivery, {
+      ...other,
+      recipients: other.recipients.map((each) => ({ ...each, mailbox: { ...each.mailbox, domain: "e.test" } })),
+    });
+    assert.equal(server.connections(), 2);
+  });
 });
