@@ -42,6 +42,8 @@ export interface DestinationOptions<Job> {
   readonly random: () => number;
   /** A new session for this job and those behind it, or what every waiting job comes to without one. */
   open(job: Job): Promise<Link<Job> | Unfinished>;
+  /** Somebody waits for a connection, of all that there may be. */
+  isPlaceWanted?(): boolean;
   /** Ends a job without an attempt to send it. */
   settle(job: Job, outcome: Unfinished): void;
   /** It is left alone from now on, or no longer (`undefined`). */
@@ -74,7 +76,7 @@ export interface DestinationState {
 
 /** Where it is left alone for longer, what waits goes back to the queue. */
 const PATIENCE_MS = 5000;
-/** Messages through one connection before another destination of the same pace has its turn. */
+/** Messages through one connection before another destination has its turn, where one waits for it. */
 const TURN = 20;
 /** What can be sent within this time is no burden. */
 export const SOON_MS = 2000;
@@ -214,7 +216,7 @@ export class Destination<Job> implements PaceMember {
       }
       const sent = await this.#send(job, link, used++ > 0);
       if (sent !== undefined) this.#sent(job, link, sent);
-      if (this.#closed !== undefined || (used >= TURN && this.#options.pace.isWantedByOthers(this))) break;
+      if (this.#closed !== undefined || (used >= TURN && this.#isWantedByOthers)) break;
     }
     this.#lanes--;
     this.#leaveLane(link, used);
@@ -331,10 +333,15 @@ export class Destination<Job> implements PaceMember {
     this.#options.onEmpty();
   }
 
+  get #isWantedByOthers(): boolean {
+    const { pace, isPlaceWanted } = this.#options;
+    return pace.isWantedByOthers(this) || isPlaceWanted?.() === true;
+  }
+
   #leaveLane(link: Link<Job> | undefined, used: number): void {
     if (link === undefined) return this.#options.pace.leave();
-    const { pace, maxMessagesPerConnection } = this.#options;
-    if (!link.usable || this.#stopped || used >= maxMessagesPerConnection || pace.isWantedByOthers(this)) return this.#letGo(link);
+    const { maxMessagesPerConnection } = this.#options;
+    if (!link.usable || this.#stopped || used >= maxMessagesPerConnection || this.#isWantedByOthers) return this.#letGo(link);
     const off = this.#options.clock.after(this.#options.keepIdle, () => {
       this.#idle = this.#idle.filter((idle) => idle.link !== link);
       this.#letGo(link);
