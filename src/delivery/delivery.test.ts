@@ -395,6 +395,26 @@ describe("an attempt", () => {
     assert.equal(server.connections(), 3);
   });
 
+  it("gives each destination its turn where all connections are in use", async (t) => {
+    const server = await scripted(t, polite);
+    const to = (user: string) => ({ kind: "host", host: "127.0.0.1", port: server.port, tls: user }) as const;
+    const routes = [
+      { domain: { kind: "exact", domain: "d.test" }, to: to("none") },
+      { domain: { kind: "any" }, to: to("opportunistic") },
+    ] as DeliveryParts["routes"];
+    const { delivery } = deliverer(t, 0, { maxTotalConnections: 1, keepIdle: 60_000 }, { routes });
+    const many = Array.from({ length: 200 }, (_, i) => attempt(delivery, message([`m${i}`])));
+    const other = message(["other"]);
+    await attempt(delivery, {
+      ...other,
+      recipients: other.recipients.map((one) => ({ ...one, mailbox: { ...one.mailbox, domain: "e.test" } })),
+    });
+    const before = server.lines.findIndex((line) => line.startsWith("RCPT TO:<other@"));
+    const turns = server.lines.slice(0, before).filter((line) => line.startsWith("RCPT")).length;
+    assert.ok(turns < 150, `after ${turns} of 200`);
+    await Promise.all(many);
+  });
+
   it("takes the place of a server that says nothing where another waits for it", async (t) => {
     const good = await scripted(t, polite);
     const sockets: Socket[] = [];
@@ -435,5 +455,28 @@ describe("an attempt", () => {
     await clock.pass(1);
     assert.equal(brief((await stuck).a), "delayed host 4.4.1 connection");
     assert.equal(brief((await goes).b), "relayed");
+  });
+
+  it("does not send what wants a checked certificate through a session whose certificate was not checked", async (t) => {
+    const server = await scripted(t, polite);
+    const to = (verify: boolean) => ({ kind: "host", host: "127.0.0.1", port: server.port, verify }) as const;
+    const { delivery } = deliverer(
+      t,
+      0,
+      { keepIdle: 60_000, maxConnections: 1 },
+      {
+        routes: [
+          { domain: { kind: "exact", domain: "d.test" }, to: to(false) },
+          { domain: { kind: "any" }, to: to(true) },
+        ],
+      },
+    );
+    await attempt(delivery, message(["a"]));
+    const other = message(["b"]);
+    await attempt(delivery, {
+      ...other,
+      recipients: other.recipients.map((each) => ({ ...each, mailbox: { ...each.mailbox, domain: "e.test" } })),
+    });
+    assert.equal(server.connections(), 2);
   });
 });

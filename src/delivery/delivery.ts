@@ -312,6 +312,7 @@ export class Delivery {
           return now.kind === "none" ? Promise.resolve(now.outcome) : this.#sessions.open(now, hop, from);
         },
         settle: settleAll,
+        isPlaceWanted: () => this.#sessions.wanted,
         onClosed: (closed) => this.#parts.onClosed?.(site.key, closed),
         onEmpty: () => this.#destinations.delete(key),
       }),

@@ -199,6 +199,21 @@ describe("a destination", () => {
     assert.deepEqual(slow.untried(), ["m1", "m2"]);
   });
 
+  it("with a low rate puts off as that can take them, not all of them to the next window", async () => {
+    const server = new FakeServer({ rate: { messages: 1, per: 60_000 } });
+    const destination = server.destination();
+    for (const job of jobs(102)) destination.add(job);
+    await server.clock.pass(0);
+    const dues = server.untried().map((job) => (server.outcomes.get(job)?.untried?.due ?? 0) - server.clock.now());
+    assert.equal(dues.length, 101);
+    for (const due of dues.slice(1, 15)) assert.ok(dues.filter((other) => Math.abs(other - due) < 1000).length <= 2, `many at ${due}`);
+    assert.ok(
+      dues.slice(15).every((due) => due > 7.5 * 60_000),
+      "what cannot go for long stays away for long",
+    );
+    assert.ok(dues.every((due) => due <= 17 * 60_000));
+  });
+
   it("that is slow gives back what it cannot take soon, due when it likely can", async () => {
     const server = new FakeServer({ maxConnections: 1, initialConnections: 1 });
     server.prompt = undefined;

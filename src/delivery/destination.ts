@@ -42,6 +42,8 @@ export interface DestinationOptions<Job> {
   readonly random: () => number;
   /** A new session for this job and those behind it, or what every waiting job comes to without one. */
   open(job: Job): Promise<Link<Job> | Unfinished>;
+  /** Somebody waits for a connection, of all that there may be. */
+  isPlaceWanted?(): boolean;
   /** Ends a job without an attempt to send it. */
   settle(job: Job, outcome: Unfinished): void;
   /** It is left alone from now on, or no longer (`undefined`). */
@@ -59,6 +61,14 @@ export interface Closed {
   readonly ages: boolean;
 }
 
+interface ClosedFor extends Closed {
+  off(): void;
+  /** Milliseconds from one message to the next once it is open again; 0: all may come. */
+  readonly interval: number;
+  /** Messages put off for it. */
+  putOff: number;
+}
+
 /** What is told of it to operators. */
 export interface DestinationState {
   readonly waiting: number;
@@ -68,7 +78,7 @@ export interface DestinationState {
 
 /** Where it is left alone for longer, what waits goes back to the queue. */
 const PATIENCE_MS = 5000;
-/** Messages through one connection before another destination of the same pace has its turn. */
+/** Messages through one connection before another destination has its turn, where one waits for it. */
 const TURN = 20;
 /** What can be sent within this time is no burden. */
 const SOON_MS = 2000;
@@ -89,7 +99,7 @@ export class Destination<Job> implements PaceMember {
   #callOffForget: () => void = () => {};
   /** When something came to an end here. */
   #progress: number;
-  #closed: (Closed & { readonly off: () => void }) | undefined;
+  #closed: ClosedFor | undefined;
   /** How often it was left alone since the last success. */
   #backOffs = 0;
   /** Failures in a row. */
@@ -142,10 +152,8 @@ export class Destination<Job> implements PaceMember {
     for (const job of all.slice(0, soon)) this.#waiting.push(job);
     for (const [i, job] of all.slice(soon).entries()) {
       const wait = Math.max(SHORTEST_PUT_OFF_MS, ((soon + i) / Math.max(perSecond, 0.001)) * 1000);
-      // Beyond the bound they would all come back at once.
-      const due = now + (wait < LONGEST_PUT_OFF_MS ? wait : LONGEST_PUT_OFF_MS * (0.5 + this.#options.random() / 2));
       const text = `${all.length} messages wait for this destination, which takes ${perSecond.toFixed(1)} a second`;
-      this.#options.settle(job, untriedHere("4.4.5", text, Math.round(due)));
+      this.#options.settle(job, untriedHere("4.4.5", text, Math.round(now + this.#bounded(wait))));
     }
   }
 
@@ -210,7 +218,7 @@ export class Destination<Job> implements PaceMember {
       }
       const sent = await this.#send(job, link, used++ > 0);
       if (sent !== undefined) this.#sent(job, link, sent);
-      if (this.#closed !== undefined || (used >= TURN && this.#options.pace.isWantedByOthers(this))) break;
+      if (this.#closed !== undefined || (used >= TURN && this.#isWantedByOthers)) break;
     }
     this.#lanes--;
     this.#leaveLane(link, used);
@@ -231,8 +239,9 @@ export class Destination<Job> implements PaceMember {
   /** Whether the rate allows another message. */
   async #mayGo(permit: number | Promise<number>): Promise<boolean> {
     const wait = await permit;
-    const why = { kind: "local", text: `the rate set for ${this.#options.pace.name} is used up` } as const;
-    if (wait > 0 && this.#closed === undefined) this.#close({ wait, status: "4.4.5", why, ages: false });
+    const { name, interval } = this.#options.pace;
+    const why = { kind: "local", text: `the rate set for ${name} is used up` } as const;
+    if (wait > 0 && this.#closed === undefined) this.#close({ wait, status: "4.4.5", why, ages: false, interval });
     return wait === 0;
   }
 
@@ -283,18 +292,25 @@ export class Destination<Job> implements PaceMember {
     if (this.#closed !== undefined) this.#options.onClosed(plain(this.#closed));
   }
 
-  #close({ wait, ...what }: Omit<Closed, "until"> & { readonly wait: number }): void {
+  #close({ wait, interval = 0, ...what }: Omit<Closed, "until"> & { readonly wait: number; readonly interval?: number }): void {
     if (this.#stopped) return;
     const until = Math.ceil(this.#options.clock.now() + wait);
-    const closed = { until, ...what, off: this.#options.clock.after(wait, () => this.#open()) };
+    const closed = { until, ...what, interval, putOff: 0, off: this.#options.clock.after(wait, () => this.#open()) };
     this.#closed = closed;
     if (wait > PATIENCE_MS) for (const job of this.#waiting.drain()) this.#putOff(job, closed);
   }
 
-  /** Spread a little, so that they do not all come back at once. */
-  #putOff(job: Job, { until, status, why, ages }: Closed): void {
+  /** Spread, so that they do not all come back at once: a little, or as its rate can take them. */
+  #putOff(job: Job, closed: ClosedFor): void {
+    const { until, status, why, ages, interval } = closed;
     const spread = Math.max(1000, (until - this.#options.clock.now()) / 4);
-    this.#options.settle(job, untried({ status, why, due: Math.round(until + this.#options.random() * spread), ages }));
+    const wait = Math.max(this.#options.random() * spread, this.#bounded(closed.putOff++ * interval));
+    this.#options.settle(job, untried({ status, why, due: Math.round(until + wait), ages }));
+  }
+
+  /** Beyond the bound they would all come back at once. */
+  #bounded(wait: number): number {
+    return wait < LONGEST_PUT_OFF_MS ? wait : LONGEST_PUT_OFF_MS * (0.5 + this.#options.random() / 2);
   }
 
   #open(): void {
@@ -319,10 +335,15 @@ export class Destination<Job> implements PaceMember {
     this.#options.onEmpty();
   }
 
+  get #isWantedByOthers(): boolean {
+    const { pace, isPlaceWanted } = this.#options;
+    return pace.isWantedByOthers(this) || isPlaceWanted?.() === true;
+  }
+
   #leaveLane(link: Link<Job> | undefined, used: number): void {
     if (link === undefined) return this.#options.pace.leave();
-    const { pace, maxMessagesPerConnection } = this.#options;
-    if (!link.usable || this.#stopped || used >= maxMessagesPerConnection || pace.isWantedByOthers(this)) return this.#letGo(link);
+    const { maxMessagesPerConnection } = this.#options;
+    if (!link.usable || this.#stopped || used >= maxMessagesPerConnection || this.#isWantedByOthers) return this.#letGo(link);
     const off = this.#options.clock.after(this.#options.keepIdle, () => {
       this.#idle = this.#idle.filter((idle) => idle.link !== link);
       this.#letGo(link);

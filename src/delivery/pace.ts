@@ -113,6 +113,12 @@ export class Pace {
     this.#threshold = this.#window;
   }
 
+  /** Milliseconds from one message to the next at its rate; 0 where there is none. */
+  get interval(): number {
+    const { rate } = this.#options;
+    return rate === undefined ? 0 : rate.per / rate.messages;
+  }
+
   /** Milliseconds until a message may go; 0: one goes now, and is counted. */
   permit(): number | Promise<number> {
     const { rate, clock } = this.#options;

@@ -85,6 +85,7 @@ export function matchesSender(pattern: SenderPattern, from: ReversePath): boolea
 export function destinationKey(hop: NextHop, domain: string): string {
   if (hop.kind === "mx") return `mx ${domainKey(domain)}`;
   if (hop.kind !== "host") return hop.kind;
-  const { host, port, protocol = "smtp", tls = "opportunistic", credentials } = hop;
-  return `host ${protocol} ${host}:${port} ${tls} ${credentials?.user ?? ""}`;
+  const { host, port, protocol = "smtp", tls = "opportunistic", credentials, verify = credentials !== undefined } = hop;
+  // One who wants the certificate checked does not go through a session in which it was not.
+  return `host ${protocol} ${host}:${port} ${tls}${verify ? " verified" : ""} ${credentials?.user ?? ""}`;
 }

@@ -66,6 +66,11 @@ export class Sessions {
     this.#gate = new Gate(parts.options.maxTotalConnections);
   }
 
+  /** Somebody waits for a place. */
+  get wanted(): boolean {
+    return this.#gate.waiting > 0;
+  }
+
   /** Ends every connection. */
   abort(): void {
     this.#abort.abort();
