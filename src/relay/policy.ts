@@ -2,7 +2,7 @@
  * The rules of the three ports: who may send, from where, to whom.
  *
  * Rules
- * 1. On 25 mail is taken for our own domains alone: no open relay. At our own domains there must be such an address, for accounts too.
+ * 1. On 25 mail is taken for our own domains alone, and there for addresses that exist: no open relay.
  * 2. On submission the reverse-path is `<>` (RFC 6409 3.2: receipts) or an address that the account owns.
  * 3. Headers are not looked at: the envelope alone says where mail goes.
  * 4. An account may be kept from addresses that were refused before (suppressing.ts).
@@ -81,18 +81,16 @@ export class RelayPolicy implements Policy {
     const { mailbox } = recipient;
     if (this.#isPostmaster(mailbox)) return this.#postmaster(recipient);
     if (this.#srs?.isRewritten(mailbox)) return this.#takeBack(this.#srs, mail, recipient);
-    const { account } = peer;
+    if (peer.account !== undefined) return this.#suppressing?.rcpt(peer.account, mailbox) ?? accept;
     const key = domainKey(mailbox.domain);
-    const allowed = account === undefined ? accept : (this.#suppressing?.rcpt(account, mailbox) ?? accept);
     if (!this.#domains.local.has(key)) {
-      if (account !== undefined) return allowed;
       return refuse(relayingDenied, `${peer.address} may not send to ${key}: it is not in domains.local, and on 25 nobody logs in`);
     }
-    if (this.#domains.anyRecipient.has(key) || this.#domains.recipients.has(mailboxKey(mailbox))) return allowed;
-    const judge = (known: boolean): Decision | Promise<Decision> =>
-      known ? allowed : refuse(noSuchUser, `${formatMailbox(mailbox)} is neither an account's address nor in domains.recipients`);
+    if (this.#domains.anyRecipient.has(key) || this.#domains.recipients.has(mailboxKey(mailbox))) return accept;
+    const judge = (known: boolean): Decision =>
+      known ? accept : refuse(noSuchUser, `${formatMailbox(mailbox)} is neither an account's address nor in domains.recipients`);
     const list = parseVerpAddress(mailbox)?.list;
-    if (list !== undefined && this.#domains.recipients.has(mailboxKey(list))) return allowed;
+    if (list !== undefined && this.#domains.recipients.has(mailboxKey(list))) return accept;
     const direct = this.#directory.isRecipient(mailbox);
     const known = list === undefined || direct === true ? direct : either(direct, () => this.#directory.isRecipient(list));
     return typeof known === "boolean" ? judge(known) : known.then(judge);
