@@ -189,6 +189,10 @@ describe("an attempt", () => {
       assert.equal(server.connections(), 1, "it is left alone");
       assert.ok(second.b?.action === "delayed" && second.b.untried !== undefined);
     }
+    const wary = await scripted(t, except({ MAIL: "451 4.7.1 who are you" }));
+    const other = deliverer(t, wary.port, { initialConnections: 1 }).delivery;
+    assert.equal(brief((await attempt(other, message(["x"]))).x), "delayed message 4.7.1 reply");
+    assert.equal(other.destinations()[0]?.closed, undefined, "others may come");
     const grey = await scripted(t, except({ "RCPT TO:<new@": "450 4.7.1 greylisted" }));
     const { delivery } = deliverer(t, grey.port, { initialConnections: 1 });
     const [first, second] = await Promise.all([attempt(delivery, message(["new"])), attempt(delivery, message(["old"]))]);

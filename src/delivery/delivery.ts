@@ -90,6 +90,8 @@ interface Known {
 const STALLED_FOR_MS = minutes(1);
 /** How often mail is looked at that a route holds, in case its route is another by now. */
 const HELD_FOR_MS = hours(1);
+/** Sites whose rule is remembered. */
+const SITE_RULES_LIMIT = 10_000;
 /** Between two looks at who holds the hand. */
 const RELIEVE_MS = 100;
 
@@ -103,6 +105,7 @@ export class Delivery {
   readonly #sites: Sites;
   readonly #rules: readonly PacingRule[];
   readonly #domainRules: readonly PacingRule[];
+  readonly #siteRules = new Map<string, PacingRule | undefined>();
   /** By the keys of their sites, and the names of their rules: domains with the same exchangers may have rules of their own. */
   readonly #destinations = new Map<string, Known>();
   /** Those that several destinations share, by their rule. */
@@ -286,7 +289,7 @@ export class Delivery {
   }
 
   #known(site: Site | NoSite, domain: string): Known {
-    const rule = ruleFor(this.#rules, site, domain);
+    const rule = this.#ruleOf(site, domain);
     const key = `${site.key} ${rule?.name ?? ""}`;
     const known = this.#destinations.get(key);
     if (known !== undefined) {
@@ -320,6 +323,16 @@ export class Delivery {
     this.#destinations.set(key, made);
     this.#lookForStalls();
     return made;
+  }
+
+  /** Every message asks: without rules by domain the site says it all. */
+  #ruleOf(site: Site | NoSite, domain: string): PacingRule | undefined {
+    if (this.#domainRules.length > 0) return ruleFor(this.#rules, site, domain);
+    if (this.#siteRules.has(site.key)) return this.#siteRules.get(site.key);
+    const rule = ruleFor(this.#rules, site, domain);
+    if (this.#siteRules.size >= SITE_RULES_LIMIT) this.#siteRules.clear();
+    this.#siteRules.set(site.key, rule);
+    return rule;
   }
 
   #paceOf({ key }: Site | NoSite, rule: PacingRule | undefined): Pace {

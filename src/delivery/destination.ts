@@ -17,10 +17,10 @@ import type { Pace, PaceMember } from "./pace.ts";
 import { Throughput } from "./throughput.ts";
 
 /**
- * done: settled, the server is well. trouble: settled, and the server said that it has enough, or hung up. dead: not settled, the connection was
+ * done: settled, the server is well. slow: settled, and the server would rather have less at a time. trouble: settled, and the server said that it has enough, or hung up. dead: not settled, the connection was
  * gone from the start.
  */
-export type Sent = "done" | "trouble" | "dead";
+export type Sent = "done" | "slow" | "trouble" | "dead";
 
 /** A session at a host of the destination. */
 export interface Link<Job> {
@@ -260,7 +260,8 @@ export class Destination<Job> implements PaceMember {
       this.#failures = 0;
       this.#backOffs = 0;
       this.#options.pace.succeeded();
-    } else this.#trouble("4.4.5", { kind: "local", text: `${describeHost(link.at)} wants no more for now` });
+    } else if (sent === "slow") this.#options.pace.slowDown();
+    else this.#trouble("4.4.5", { kind: "local", text: `${describeHost(link.at)} wants no more for now` });
   }
 
   /** A session for this job and those behind it; where there is none, it and they are over. */

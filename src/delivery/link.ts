@@ -120,7 +120,7 @@ interface Transacted {
   readonly outcomes: readonly Outcome[];
   /** The connection was lost before the server had all of it. */
   readonly lost: boolean;
-  readonly trouble: boolean;
+  readonly sent: Sent;
 }
 
 export class HostLink implements Link<Job> {
@@ -184,7 +184,7 @@ export class HostLink implements Link<Job> {
       for (const [k, place] of places.entries()) outcomes[left[place] as number] = done.outcomes[k] as Outcome;
       const gone = new Set(places);
       left = left.filter((_, place) => !gone.has(place));
-      sent = done.trouble ? "trouble" : "done";
+      sent = done.sent;
     }
     for (const i of left) outcomes[i] = untriedHere("4.5.3", `${describeHost(this.at)} takes no more in one session`, this.#connection.now);
     job.settle(outcomes);
@@ -202,7 +202,7 @@ export class HostLink implements Link<Job> {
         results = await this.#connection.send({ ...fit.envelope, recipients: sendable }, content, { via: fit.via, mayEnd });
     } catch (error) {
       const outcome = delayedHere("4.3.0", error instanceof Error ? error.message : String(error), "message");
-      return { outcomes: to.map(() => outcome), lost: false, trouble: false };
+      return { outcomes: to.map(() => outcome), lost: false, sent: "done" };
     }
     let next = 0;
     const terms = { dsn: capabilities.dsn, final: this.#final, deliverBy: capabilities.deliverBy !== undefined };
@@ -210,7 +210,7 @@ export class HostLink implements Link<Job> {
       isMisfit(each) ? failedHere(each.status, each.text, "recipient") : outcomeOf(results[next++] as RecipientResult, this.at, terms),
     );
     const lost = results.length > 0 && results.every((result) => result.kind === "lost");
-    return { outcomes, lost, trouble: results.some((result) => isTrouble(result)) };
+    return { outcomes, lost, sent: sentOf(results) };
   }
 
   quit(): Promise<void> {
@@ -227,8 +227,11 @@ function settleAll(job: Job, outcome: Outcome): Sent {
   return "done";
 }
 
-/** The server hung up, or wants no more mail for now; what it says at RCPT (450 4.7.1, greylisting) concerns that recipient alone. */
-function isTrouble(result: RecipientResult): boolean {
-  if (result.kind !== "refused") return result.kind !== "accepted";
-  return result.reply.code === 421 || (result.state === "mail" && isTemporary(result.reply));
+/**
+ * 421, or a connection that is gone: the server has enough. 4xx to MAIL may be that as well, or the sender's own trouble: others are not stopped
+ * for it. What it says at RCPT (450 4.7.1, greylisting) concerns that recipient alone.
+ */
+function sentOf(results: readonly RecipientResult[]): Sent {
+  if (results.some((result) => (result.kind === "refused" ? result.reply.code === 421 : result.kind !== "accepted"))) return "trouble";
+  return results.some((result) => result.kind === "refused" && result.state === "mail" && isTemporary(result.reply)) ? "slow" : "done";
 }
