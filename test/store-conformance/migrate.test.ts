@@ -65,6 +65,8 @@ describe("moving a queue", () => {
       await source.store.enqueue(named, { lease: false });
       await source.store.remove([named.id]);
       await source.store.suppressionList.put(suppression("a@x.test"));
+      const suspended = { kind: "domain", value: "far.test", reason: "they asked", made: 1000 } as const;
+      await source.store.suspend(suspended);
 
       // It fails in the middle, once before a message is there and once after.
       let calls = 0;
@@ -72,6 +74,7 @@ describe("moving a queue", () => {
         restoreSubmittedKeys: {
           value: (keys: Parameters<QueueStore["restoreSubmittedKeys"]>[0]) => target.store.restoreSubmittedKeys(keys),
         },
+        suspend: { value: (one: Parameters<QueueStore["suspend"]>[0]) => target.store.suspend(one) },
         restore: {
           value: async (message: Parameters<QueueStore["restore"]>[0]) => {
             const call = ++calls;
@@ -101,6 +104,7 @@ describe("moving a queue", () => {
       );
       assert.deepEqual(await remembered(target.store), await remembered(source.store));
       assert.deepEqual(await target.store.suppressionList.page({ now: 0, limit: 10 }), [suppression("a@x.test")]);
+      assert.deepEqual(await target.store.suspensions(now), [suspended], "what is not to be tried is not tried there");
       const leased = await target.store.lease(now, 1000);
       assert.equal(leased.flatMap(({ recipients }) => recipients).length, 31, "30 handed back, and the one deferred until now");
     });
