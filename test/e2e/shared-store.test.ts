@@ -98,7 +98,7 @@ await describePostgres("three servers on one database", () => {
     await stores.close();
     const there = await run(["queue", "migrate", "--from", join(folder, "data"), "--config", shared]);
     assert.equal(there.code, 0, there.err);
-    assert.match(there.out, /moved 25 messages from .*data to postgres:\/\/.*\ncopied 1 accounts\n/);
+    assert.match(there.out, /moved 25 messages from .*data to postgres:\/\/.*\ncopied 1 account\n/);
     assert.doesNotMatch(there.out, /postgres@/);
     assert.deepEqual([await listed(plain), await listed(shared)], [0, 25]);
     assert.match((await run(["user", "list", "--config", shared])).out, new RegExp(account));
