@@ -112,12 +112,8 @@ export class Destination<Job> implements PaceMember {
     options.pace.join(this);
   }
 
-  get busy(): boolean {
+  get #busy(): boolean {
     return this.#lanes > 0 || this.#waiting.length > 0;
-  }
-
-  get waiting(): number {
-    return this.#waiting.length;
   }
 
   get state(): DestinationState {
@@ -128,7 +124,7 @@ export class Destination<Job> implements PaceMember {
   add(job: Job): void {
     const now = this.#options.clock.now();
     if (this.#closed !== undefined && this.#closed.until - now > PATIENCE_MS) return this.#putOff(job, this.#closed);
-    if (!this.busy) {
+    if (!this.#busy) {
       this.#progress = now;
       this.#throughput.begin(now);
     }
@@ -325,7 +321,7 @@ export class Destination<Job> implements PaceMember {
 
   #endIfEmpty(forget = false): void {
     this.#callOffForget();
-    if (this.busy || this.#idle.length > 0 || this.#closed !== undefined || this.#stopped || this.#ended) return;
+    if (this.#busy || this.#idle.length > 0 || this.#closed !== undefined || this.#stopped || this.#ended) return;
     if (this.#backOffs > 0 && !forget) {
       // How often it failed is remembered until what was put off has come back.
       this.#callOffForget = this.#options.clock.after(this.#options.backOff.longest, () => this.#endIfEmpty(true));

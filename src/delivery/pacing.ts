@@ -56,7 +56,7 @@ export function ruleForDomain(rules: readonly PacingRule[], domain: string): Pac
 const below = (...domains: readonly string[]): readonly DomainPattern[] => domains.map((domain) => ({ kind: "below", domain }));
 
 /**
- * What the large providers are known to bear from a sender that they do not know well. They publish few figures; these err on the quiet side, and
+ * Quiet figures for large providers, for a sender that they do not know well. They publish few, and none of these was measured against them:
  * each can be set by a rule of one's own. Recipients: several of them count the recipients of a message against its sender's reputation.
  */
 export const providerRules: readonly PacingRule[] = [
@@ -68,7 +68,6 @@ export const providerRules: readonly PacingRule[] = [
     maxMessagesPerConnection: 100,
     maxRecipients: 50,
   },
-  // 20 messages a connection is Yahoo's own figure; more answers 421.
   { name: "yahoo", mx: below("yahoodns.net"), maxConnections: 10, maxMessagesPerConnection: 20, maxRecipients: 30 },
   { name: "apple", mx: below("mail.icloud.com"), maxConnections: 10, maxMessagesPerConnection: 50, maxRecipients: 30 },
   { name: "gmx", mx: below("gmx.net", "web.de", "kundenserver.de"), maxConnections: 5, maxMessagesPerConnection: 50, maxRecipients: 30 },
