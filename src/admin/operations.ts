@@ -11,7 +11,7 @@ import { readContent } from "../mail/content.ts";
 import { domainKey, isDomain } from "../mail/domain.ts";
 import { mailboxKey, parseMailbox } from "../mail/mailbox.ts";
 import type { MessageId, NewMessage } from "../mail/message.ts";
-import { type Counted, QueueControl, type Selection } from "../queue/control.ts";
+import { QueueControl, type Selection } from "../queue/control.ts";
 import { FilterError } from "../queue/filter.ts";
 import { type QueueStore, type StandingMessage, SUSPENDED, type Suspension } from "../queue/store.ts";
 import type { SuppressionKey } from "../queue/suppression.ts";
@@ -61,19 +61,14 @@ export function administration(stores: OpenStores, { now = Date.now, server }: A
 function operationsOn({ queue, accounts }: OpenStores, now: () => number, server: RunningServer | undefined): Operations {
   const control = new QueueControl(queue, now);
   const list = queue.suppressionList;
-  const selected = async (params: SelectionParameters, work: (selection: Selection) => Promise<Counted>): Promise<Counted> => {
-    const { ids, filter = "", dryRun } = params;
-    const selection = ids === undefined ? { filter } : { ids };
-    return dryRun === true ? control.count(selection) : work(selection);
-  };
   const summary = ({ name, addresses }: AccountSummary): AccountSummary => ({ name, addresses });
   return {
     status: async () => ({ pid: process.pid, queue: await queue.stats() }),
     "queue.list": ({ limit, after, filter = "" }) => control.list(filter, { limit, ...(after === undefined ? {} : { after }) }),
-    "queue.count": (params) => selected({ ...params, dryRun: true }, (selection) => control.count(selection)),
-    "queue.hold": ({ reason, until, ...params }) =>
-      selected(params, (selection) => control.hold(selection, { reason, ...(until === undefined ? {} : { until }) })),
-    "queue.release": ({ dryRun, ...params }) => selected(params, (selection) => control.release(selection, { dryRun: dryRun === true })),
+    "queue.count": async (params) => control.count(selectionOf(params)),
+    "queue.hold": async ({ reason, until, ...params }) =>
+      control.hold(selectionOf(params), { reason, ...(until === undefined ? {} : { until }) }),
+    "queue.release": async (params) => control.release(selectionOf(params)),
     "queue.suspend": async ({ kind, value, reason, until }) => {
       await queue.suspend({ kind, value: suspendedValue(kind, value), reason, made: now(), ...(until === undefined ? {} : { until }) });
       return { done: true };
@@ -95,19 +90,23 @@ function operationsOn({ queue, accounts }: OpenStores, now: () => number, server
       for await (const chunk of readContent(content)) await takePart(chunk);
       return { size: content.size };
     },
-    "queue.retry": ({ dryRun, ...params }) => {
-      if (dryRun !== true) server?.reopenDestinations();
-      return selected(params, (selection) => control.retry(selection, { dryRun: dryRun === true }));
+    "queue.retry": async (params) => {
+      if (params.dryRun !== true) server?.reopenDestinations();
+      return control.retry(selectionOf(params));
     },
     "queue.destinations": async () => {
-      if (server === undefined) throw new AdminError("no-server", "no server runs on this data folder: mail is going nowhere");
+      if (server === undefined)
+        throw new AdminError("no-server", "no server runs on this data folder, so no mail is on its way: start one with `postrider serve`");
       return server.destinations();
     },
-    "queue.remove": ({ bounce: wanted, reason = "removed by the postmaster", ...params }) => {
-      if (wanted !== true) return selected(params, (selection) => control.remove(selection));
+    "queue.remove": async ({ bounce: wanted, reason = "removed by the postmaster", ...params }) => {
+      if (wanted !== true) return control.remove(selectionOf(params));
       if (server === undefined)
-        throw new AdminError("no-server", "no server runs on this data folder, and it is the server that writes reports");
-      return selected(params, (selection) => control.remove(selection, { bounce: (message) => server.reportRemoved(message, reason) }));
+        throw new AdminError(
+          "no-server",
+          "no server runs on this data folder, and it is the server that writes reports: start it, or remove without a bounce",
+        );
+      return control.remove(selectionOf(params), { bounce: (message) => server.reportRemoved(message, reason) });
     },
     "suppression.list": ({ limit, account, after }) => {
       const of = account === undefined ? {} : { account: accountName(account) ?? account };
@@ -142,6 +141,10 @@ interface SelectionParameters {
   readonly ids?: readonly MessageId[] | undefined;
   readonly filter?: string | undefined;
   readonly dryRun?: boolean | undefined;
+}
+
+function selectionOf({ ids, filter = "", dryRun = false }: SelectionParameters): Selection {
+  return ids === undefined ? { filter, dryRun } : { ids, dryRun };
 }
 
 /** What a suspension has put off. */

@@ -14,7 +14,8 @@ import type { Hold, QueuedSummary, QueueStore, StandingMessage } from "./store.t
 /** Messages looked at in one call to the store. */
 const PAGE = 500;
 
-export type Selection = { readonly ids: readonly MessageId[] } | { readonly filter: string };
+/** `dryRun`: the same messages are looked at and counted, and nothing is done. */
+export type Selection = ({ readonly ids: readonly MessageId[] } | { readonly filter: string }) & { readonly dryRun?: boolean };
 
 export interface Counted {
   readonly messages: number;
@@ -61,18 +62,22 @@ export class QueueControl {
   }
 
   /** Those that are held; the others are left alone. */
-  async release(selection: Selection, { dryRun = false }: { readonly dryRun?: boolean } = {}): Promise<Counted> {
+  async release(selection: Selection): Promise<Counted> {
     let scheduled = 0;
-    const work = async (messages: readonly QueuedSummary[]): Promise<void> => {
-      scheduled += messages.filter((message) => this.#isScheduled(message)).length;
-      if (!dryRun) await this.#store.unhold(this.#now(), idsOf(messages));
+    const meant = (message: QueuedSummary): boolean => {
+      if (message.hold === undefined) return false;
+      if (this.#isScheduled(message)) scheduled++;
+      return true;
     };
-    const counted = await this.#each(selection, work, ({ hold }) => hold !== undefined);
+    const work = async (messages: readonly QueuedSummary[]): Promise<void> => {
+      await this.#store.unhold(this.#now(), idsOf(messages));
+    };
+    const counted = await this.#each(selection, work, meant);
     return scheduled === 0 ? counted : { ...counted, scheduled };
   }
 
   /** But for those that are held. */
-  async retry(selection: Selection, { dryRun = false }: { readonly dryRun?: boolean } = {}): Promise<Counted> {
+  async retry(selection: Selection): Promise<Counted> {
     const named = "ids" in selection;
     let scheduled = 0;
     const meant = (message: QueuedSummary): boolean => {
@@ -82,7 +87,7 @@ export class QueueControl {
       return false;
     };
     const work = async (messages: readonly QueuedSummary[]): Promise<void> => {
-      if (!dryRun) await this.#store.retry(this.#now(), idsOf(messages));
+      await this.#store.retry(this.#now(), idsOf(messages));
     };
     const counted = await this.#each(selection, work, meant);
     return scheduled === 0 ? counted : { ...counted, scheduled };
@@ -121,7 +126,7 @@ export class QueueControl {
         counted.recipients += recipients.length;
         counted.octets += size;
       }
-      if (page.length > 0) await work(page);
+      if (page.length > 0 && selection.dryRun !== true) await work(page);
     }
     return counted;
   }

@@ -57,7 +57,7 @@ test("the same in code", async (t) => {
   const unknown = "1M00000000000000";
   assert.deepEqual((await control.release({ ids: [held[0]?.id ?? "", unknown] })).unknown, [unknown]);
   assert.equal((await control.count({ filter: "state:held" })).messages, 2);
-  assert.equal((await control.release({ filter: "to:near.test" }, { dryRun: true })).messages, 0, "it was not held");
+  assert.equal((await control.release({ filter: "to:near.test", dryRun: true })).messages, 0, "it was not held");
   assert.equal((await control.retry({ filter: "" })).messages, 2, "what is held stays");
   assert.throws(() => parseFilter("age>soon"), FilterError);
 });

@@ -281,10 +281,10 @@ function queueTests(open: Open, closeAll: () => Promise<unknown>): void {
       for (const selection of [{ filter: "" }, { filter: `id:${later.id}` }]) {
         const { messages, scheduled } = await control.retry(selection);
         assert.deepEqual([messages, scheduled], [0, 1]);
-        assert.equal((await control.retry(selection, { dryRun: true })).messages, 0);
+        assert.equal((await control.retry({ ...selection, dryRun: true })).messages, 0);
         assert.equal(await due(), release);
       }
-      assert.equal((await control.retry({ ids: [later.id] }, { dryRun: true })).messages, 1);
+      assert.equal((await control.retry({ ids: [later.id], dryRun: true })).messages, 1);
       assert.equal(await due(), release);
       assert.equal((await control.retry({ ids: [later.id] })).messages, 1);
       assert.equal(await due(), now);
